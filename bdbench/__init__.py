@@ -1,0 +1,1 @@
+"""bdbench: backdoor defenses, compared on equal footing."""

@@ -1,0 +1,87 @@
+"""What a metric implements, and what it measures on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bdbench.api.data import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["ABSTAIN", "Evidence", "Metric", "Predictions"]
+
+ABSTAIN = -1
+"""The prediction of a classifier for a row that an input screen rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a model said of each row of a test set.
+
+    Attributes:
+        ids: The rows, shape [n].
+        labels: The true answers, shape [n].
+        columns: What the model said, each with first axis n; a classifier gives
+            ``prediction`` (class numbers, `ABSTAIN` where a screen rejected the row) and
+            ``probabilities`` [n, classes].
+        rejected: Whether an input screen rejected the row, shape [n].
+        scores: How suspicious an input screen found each row, shape [n]; None without one.
+    """
+
+    ids: np.ndarray[Any, Any]
+    labels: np.ndarray[Any, Any]
+    columns: Mapping[str, np.ndarray[Any, Any]]
+    rejected: np.ndarray[Any, Any]
+    scores: np.ndarray[Any, Any] | None = None
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a metric may look at for one cell.
+
+    Attributes:
+        task: What the victim is for.
+        target: The attacked class; None for the control.
+        clean: The defended model on the clean test rows.
+        triggered: The defended model on the triggered test rows, only those on which success
+            can be seen (true label not the target); None for the control.
+        undefended_clean: The victim itself on the clean test rows.
+        undefended_triggered: The victim itself on the triggered rows.
+        floor: The control (never attacked, not defended) on the same triggered rows.
+        control_clean: The control on the clean test rows.
+    """
+
+    task: Task
+    target: int | None
+    clean: Predictions
+    undefended_clean: Predictions
+    control_clean: Predictions
+    triggered: Predictions | None = None
+    undefended_triggered: Predictions | None = None
+    floor: Predictions | None = None
+
+
+class Metric(ABC):
+    """The base of every metric.
+
+    Args:
+        config: The validated configuration; store it and do nothing else.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def measure(self, evidence: Evidence) -> Mapping[str, float | None]:
+        """The values that the spec lists, by name; None where one does not apply.
+
+        Must not depend on the order of the rows. A value that is not finite fails the cell.
+        """

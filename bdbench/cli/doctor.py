@@ -1,0 +1,161 @@
+"""``bdbench doctor``: is everything in place?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+import click
+from packaging.requirements import Requirement
+
+from bdbench.cli.options import as_json, common, echo_json, home_option
+from bdbench.home import Home, resolve_home
+from bdbench.host.catalog import Host
+from bdbench.host.plugins import PluginState
+from bdbench.results.render.cells import visible
+
+__all__ = ["doctor"]
+
+LOW_DISK_GIB = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        state: ``ok``, ``warning`` or ``failed``.
+        found: What was there.
+        next: What to do about it, if anything.
+    """
+
+    name: str
+    state: str
+    found: str
+    next: str = ""
+
+
+@click.command("doctor")
+@home_option
+@as_json
+@common
+def doctor(home: str | None, as_json: bool) -> int:  # noqa: FBT001 -- click passes options by name
+    """Check this machine and this installation; exits with 4 if something must be mended."""
+    place = resolve_home(home)
+    looks: list[Callable[[], Iterator[Check]]] = [
+        _python,
+        _packages,
+        _processor,
+        _plugins,
+        lambda: _home(place),
+        lambda: _store(place),
+    ]
+    checks = [check for look in looks for check in look()]
+    if as_json:
+        echo_json([asdict(check) for check in checks])
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            line = f"{check.state:<8} {check.name:<{width}}  {check.found}"
+            click.echo(visible(line + (f". Next: {check.next}" if check.next else "")))
+    return 4 if any(check.state == "failed" for check in checks) else 0
+
+
+def _python() -> Iterator[Check]:
+    good = sys.version_info >= (3, 11)
+    yield Check(
+        "python",
+        "ok" if good else "failed",
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "" if good else "use Python 3.11 or newer",
+    )
+
+
+def _packages() -> Iterator[Check]:
+    """Every requirement of the host against what is installed."""
+    for text in metadata.requires("bdbench") or []:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate():
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield Check(requirement.name, "failed", "not installed", f"pip install '{text}'")
+            continue
+        good = requirement.specifier.contains(version, prereleases=True)
+        yield Check(
+            requirement.name,
+            "ok" if good else "failed",
+            version,
+            "" if good else f"pip install '{text}'",
+        )
+
+
+def _processor() -> Iterator[Check]:
+    import torch  # noqa: PLC0415 -- the one command that asks torch what it can do
+
+    cores = len(os.sched_getaffinity(0))
+    devices = torch.cuda.device_count()
+    yield Check("processors", "ok", f"{cores} cores, {devices} CUDA devices")
+    flags = Path("/proc/cpuinfo")
+    text = flags.read_text("utf-8", errors="replace") if flags.exists() else ""
+    fast = bool(devices) or "avx512_bf16" in text or "amx_bf16" in text
+    yield Check(
+        "bf16",
+        "ok",
+        "training.precision: auto means bf16 here" if fast else "auto means fp32 here: slower",
+    )
+
+
+def _plugins() -> Iterator[Check]:
+    for plugin in Host().plugins:
+        good = plugin.state in {PluginState.OK, PluginState.DISABLED}
+        names = ", ".join(item.spec.name for item in plugin.components)
+        yield Check(
+            f"plugin {plugin.distribution}",
+            "ok" if good else "failed",
+            plugin.reason or f"{plugin.version}: {names or 'watches runs'}",
+            "" if good else f"pip install --force-reinstall {plugin.distribution}, "
+            f"or BDBENCH_DISABLE_PLUGINS={plugin.distribution}",
+        )
+
+
+def _home(home: Home) -> Iterator[Check]:
+    folder = home.path
+    while not folder.exists():
+        folder = folder.parent
+    writable = os.access(folder, os.W_OK)
+    free = shutil.disk_usage(folder).free / 2**30
+    state = "failed" if not writable else "warning" if free < LOW_DISK_GIB else "ok"
+    yield Check(
+        "home",
+        state,
+        f"{home.path}, {free:.0f} GiB free" + ("" if writable else ", not writable"),
+        "" if state == "ok" else "choose another place with --home or BDBENCH_HOME",
+    )
+
+
+def _store(home: Home) -> Iterator[Check]:
+    objects = sum(1 for _ in home.store.glob("objects/*/*")) if home.store.exists() else 0
+    damaged = sum(1 for _ in home.store.glob("quarantine/*.why.txt"))
+    waiting = sum(1 for _ in home.spool.glob("pending/*")) if home.spool.exists() else 0
+    left = sum(1 for _ in home.store.glob("tmp/*"))
+    yield Check(
+        "store",
+        "warning" if damaged else "ok",
+        f"{objects} objects, {damaged} in quarantine, {left} unfinished",
+        f"look at {home.store / 'quarantine'}" if damaged else "",
+    )
+    yield Check(
+        "mlflow spool",
+        "ok" if not waiting else "warning",
+        f"{waiting} records wait to be published",
+        "bdbench ui publishes them" if waiting else "",
+    )

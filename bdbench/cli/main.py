@@ -1,0 +1,105 @@
+"""The command ``bdbench``: what it is asked, and how it ends."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from bdbench.api.errors import BdbenchError
+
+__all__ = ["COMMANDS", "Exit", "main", "run"]
+
+COMMANDS = {
+    "run": "Run a suite: compare defenses on one shared victim.",
+    "leaderboard": "Show the comparison of a finished run.",
+    "list": "List the components that are installed.",
+    "show": "Explain a component: what it does and what can be set.",
+    "plugins": "List plugins, with their states and reasons.",
+    "ui": "Open the MLflow UI over all runs.",
+    "doctor": "Check this machine and this installation.",
+}
+
+
+class Exit(enum.IntEnum):
+    """How a command ends."""
+
+    OK = 0
+    SOME_CELLS_FAILED = 1
+    INTERRUPTED = 2
+    INTERNAL_ERROR = 3
+    BAD_INPUT = 4
+    NOTHING_TO_RUN = 5
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module only when it is called: ``--help`` must not wait for rich."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"bdbench.cli.{_module(cmd_name)}")
+        command: click.Command = getattr(module, _module(cmd_name))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _module(name: str) -> str:
+    return {"list": "listing"}.get(name, name)
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BDBENCH"},
+    epilog="Exit codes: 0 ok, 1 some cells failed, 2 interrupted, 3 internal error, "
+    "4 usage, configuration or plugin error, 5 nothing to run.",
+)
+@click.version_option(package_name="bdbench", prog_name="bdbench")
+def main() -> None:
+    """Compare backdoor defenses on equal footing.
+
+    `bdbench run` runs the quickstart: real data, a real model, two attacks.
+    """
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """The console script: runs a command and exits with one of the documented codes."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = main.main(args=arguments, prog_name="bdbench", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        code = Exit.INTERRUPTED
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = Exit.BAD_INPUT
+    except BrokenPipeError:
+        # The reader has seen enough (`bdbench list | head`): no complaint, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.OK
+    except Exception as error:  # noqa: BLE001 -- whatever it is becomes an exit code
+        code = _explain(error, debug="--debug" in arguments)
+    sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception, *, debug: bool) -> Exit:
+    if debug:
+        traceback.print_exc()
+    if isinstance(error, BdbenchError):
+        click.echo(f"bdbench: {error}", err=True)
+        return Exit.BAD_INPUT
+    text = f"bdbench: internal error: {type(error).__name__}: {error}."
+    click.echo(text + ("" if debug else " Next: add --debug and report what it prints."), err=True)
+    return Exit.INTERNAL_ERROR

@@ -1,0 +1,247 @@
+"""``bdbench run``: run a suite, or show what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bdbench.cli.options import as_json, common, echo_json, home_option, make_host, say, wants_debug
+from bdbench.home import Home, resolve_home
+from bdbench.host.catalog import Host
+from bdbench.host.configure import configure
+from bdbench.store.objects import Store
+from bdbench.suite.load import load_suite
+from bdbench.suite.plan import Plan, Selection, build_plan
+from bdbench.suite.resolve import ResolvedSuite, resolve
+
+if TYPE_CHECKING:
+    from bdbench.api import Executor
+    from bdbench.execution.run import RunResult
+
+__all__ = ["run"]
+
+
+def _numbers(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter("numbers separated by commas, for instance 0,1,2") from None
+
+
+@click.command("run")
+@click.argument("suite", default="quickstart")
+@home_option
+@click.option(
+    "--plan", "plan_only", is_flag=True, help="Show the matrix; compute and write nothing."
+)
+@as_json
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting, e.g. training.epochs=3 or attacks.badnets.poison_rate=0.2.",
+)
+@click.option("--limit", type=click.IntRange(min=2), help="At most so many rows per split.")
+@click.option("--seeds", callback=_numbers, metavar="N,N,...", help="Seeds instead of the suite's.")
+@click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only this data set.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Only this model.")
+@click.option("--attack", "attacks", multiple=True, metavar="NAME", help="Only this attack.")
+@click.option("--defense", "defenses", multiple=True, metavar="NAME", help="Only this defense.")
+@click.option("--executor", default="local", show_default=True, help="How stages are run.")
+@click.option("--workers", type=click.IntRange(min=1), help="Stages at a time (local executor).")
+@click.option(
+    "--display",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="How progress is shown, on stderr.",
+)
+@common
+def run(  # noqa: PLR0917 -- click passes options by name
+    suite: str,
+    home: str | None,
+    plan_only: bool,  # noqa: FBT001 -- click passes options by name
+    as_json: bool,  # noqa: FBT001
+    overrides: tuple[str, ...],
+    limit: int | None,
+    seeds: list[int] | None,
+    executor: str,
+    workers: int | None,
+    display: str,
+    **filters: tuple[str, ...],
+) -> int:
+    """Run SUITE, a preset's name or a YAML file (default: quickstart).
+
+    What is there already is not computed again: the same command continues after an
+    interruption, and computes nothing when nothing is missing.
+    """
+    host = make_host()
+    overrides = (
+        *overrides,
+        *([f"limit={limit}"] if limit is not None else []),
+        *([f"seeds={seeds}"] if seeds is not None else []),
+    )
+    resolved = resolve(load_suite(suite, host, overrides), host)
+    plan = build_plan(resolved, _selection(resolved, filters))
+    place = resolve_home(home)
+    if not plan.cells:
+        say("nothing to run: no cell of the suite passes the filters")
+        return 5
+    if plan_only:
+        return _show_plan(plan, place, as_json=as_json)
+    chosen = _executor(host, executor, workers)
+    result = _run(plan, host, place, chosen, display)
+    return _report(result, plan, place, suite, as_json=as_json)
+
+
+def _selection(resolved: ResolvedSuite, filters: Mapping[str, tuple[str, ...]]) -> Selection:
+    labels = {
+        "datasets": [part.label for part in resolved.datasets],
+        "models": [part.label for part in resolved.models],
+        "attacks": [part.label for part in resolved.attacks],
+        "defenses": [defense.label for defense in resolved.defenses],
+    }
+    for kind, wanted in filters.items():
+        for name in wanted:
+            if name not in labels[kind]:
+                raise click.UsageError(
+                    f"--{kind[:-1]} {name}: the suite has {', '.join(labels[kind])}"
+                )
+    chosen = {kind: set(names) or None for kind, names in filters.items()}
+    return Selection(
+        datasets=chosen["datasets"],
+        models=chosen["models"],
+        attacks=chosen["attacks"],
+        defenses=chosen["defenses"],
+    )
+
+
+def _executor(host: Host, name: str, workers: int | None) -> Executor:
+    component = host.find("executor", name, where="--executor")
+    values = {} if workers is None else {"workers": workers}
+    config = configure(host, component, values, where=f"--executor {name}")
+    executor: Executor = host.load_class(component)(config)
+    return executor
+
+
+def _run(plan: Plan, host: Host, home: Home, executor: Executor, display: str) -> RunResult:
+    from bdbench.cli.progress import make_progress  # noqa: PLC0415 -- rich, only for a real run
+    from bdbench.execution.run import run_plan  # noqa: PLC0415
+
+    stored = Store(home.store).keys()
+    with make_progress(plan, stored, display) as progress:
+        return run_plan(plan, host, home, executor, progress.on_stage)
+
+
+def _report(result: RunResult, plan: Plan, home: Home, suite: str, *, as_json: bool) -> int:
+    from bdbench.results.render.table import TableReporter  # noqa: PLC0415 -- rich
+    from bdbench.results.runs import read_comparison  # noqa: PLC0415
+
+    comparison = read_comparison(result.folder)
+    if as_json:
+        echo_json(comparison)
+    else:
+        click.echo(TableReporter(None).render(comparison), nl=False)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    for error in result.errors.values():
+        _say_error(error)
+    status = {record.status for record in result.records}
+    if not result.interrupted:
+        _say_what_next(suite, plan.resolved.suite.name, home, result.folder)
+    if result.interrupted:
+        say("interrupted: the same command continues where it stopped")
+        return 2
+    if status == {"incompatible"}:
+        say("nothing to run: no cell can run; `bdbench run --plan` says why")
+        return 5
+    if result.errors:
+        # What a user can mend is told apart from what broke by itself.
+        bad_input = any(error["type"] != "Crash" for error in result.errors.values())
+        return 4 if bad_input else 1
+    return 0
+
+
+def _say_what_next(suite: str, name: str, home: Home, folder: Path) -> None:
+    option = "" if home == resolve_home() else f" --home {home.path}"
+    commands = {
+        f"bdbench ui{option}": "every run, metric and prediction, in MLflow",
+        f"bdbench leaderboard {name} --markdown{option}": "this table, for elsewhere",
+        f"bdbench run {suite} --seeds 0,1,2{option}": "three seeds, as a comparison needs",
+    }
+    width = max(map(len, commands))
+    lines = (f"  {command:<{width}}  {what}" for command, what in commands.items())
+    say("\n".join(["", "What next:", *lines, f"Records: {folder}"]))
+
+
+def _say_error(error: Any) -> None:
+    from bdbench.api.errors import error_from_dict  # noqa: PLC0415 -- only where it failed
+
+    say(f"error: {error_from_dict(dict(error))}")
+    if wants_debug() and error.get("traceback"):
+        say(error["traceback"])
+
+
+# --- the plan ---------------------------------------------------------------------------------
+
+
+def _show_plan(plan: Plan, home: Home, *, as_json: bool) -> int:
+    stored = Store(home.store).keys()
+    missing = plan.missing(stored)
+    kinds: dict[str, int] = {}
+    for stage in missing.values():
+        kinds[stage.kind] = kinds.get(stage.kind, 0) + 1
+    counts = plan.count_cells(stored)
+    if as_json:
+        echo_json(_plan_document(plan, stored, kinds))
+    else:
+        _print_plan(plan, stored, kinds)
+    return 5 if set(counts) == {"incompatible"} else 0
+
+
+def _plan_document(plan: Plan, stored: set[str], kinds: dict[str, int]) -> dict[str, Any]:
+    from bdbench.results.collect import cell_id  # noqa: PLC0415 -- only for JSON
+
+    return {
+        "schema": "bdbench.plan/1",
+        "suite": plan.resolved.suite.name,
+        "stages_to_run": kinds,
+        "cells": [
+            {
+                "cell_id": cell_id(cell),
+                "dataset": cell.dataset.label,
+                "model": cell.model.label,
+                "attack": cell.attack.label,
+                "defense": cell.defense.label,
+                "seed": cell.seed,
+                "status": plan.status(cell, stored),
+                "reason": cell.reason,
+                "needs": cell.defense.needs.describe(),
+            }
+            for cell in plan.cells
+        ],
+    }
+
+
+PLAN_LINES = 200
+"""Longer plans are summed up; ``--json`` has every cell."""
+
+
+def _print_plan(plan: Plan, stored: set[str], kinds: dict[str, int]) -> None:
+    marks = {"cached": "= cached", "to run": "+ to run", "incompatible": "x cannot run"}
+    for cell in plan.cells[:PLAN_LINES]:
+        status = plan.status(cell, stored)
+        reason = f": {cell.reason}" if cell.reason else ""
+        click.echo(f"{marks[status]:<13} {cell.label}{reason}")
+    if len(plan.cells) > PLAN_LINES:
+        click.echo(f"... and {len(plan.cells) - PLAN_LINES} more cells (all with --json)")
+    counts = plan.count_cells(stored)
+    cells = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    stages = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
+    click.echo(f"\n{len(plan.cells)} cells: {cells}\nstages to run: {stages}")

@@ -1,0 +1,131 @@
+"""``bdbench show``: explain a component, a preset, or what a suite may set."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from bdbench.api import DefenseSpec, MetricSpec, PluginError
+from bdbench.cli.options import as_json, common, echo_json, make_host
+from bdbench.host.catalog import Host
+from bdbench.host.plugins import Component
+from bdbench.results.render.cells import visible
+from bdbench.suite.load import suite_file
+from bdbench.suite.schema import SuiteFields
+
+__all__ = ["show"]
+
+
+@click.command("show")
+@click.argument("name", required=False)
+@click.option("--kind", help="attack, defense, ...: where several kinds have the name.")
+@click.option("--suite-keys", is_flag=True, help="What a suite's file may set.")
+@as_json
+@common
+def show(name: str | None, kind: str | None, suite_keys: bool, as_json: bool) -> int:  # noqa: FBT001
+    """Explain NAME: what it is, what it needs, and what can be set."""
+    if suite_keys:
+        if as_json:
+            echo_json(SuiteFields.model_json_schema())
+        else:
+            _print_fields(SuiteFields, "")
+        return 0
+    if not name:
+        raise click.UsageError("name a component (see `bdbench list`), or ask for --suite-keys")
+    host = make_host()
+    for component in _named(host, name, kind):
+        if as_json:
+            echo_json(_describe(host, component))
+        else:
+            _print(host, component)
+    return 0
+
+
+def _named(host: Host, name: str, kind: str | None) -> list[Component]:
+    found = [item for item in host.components(kind) if name in {item.spec.name, item.full_name}]
+    if found:
+        return found
+    kinds = [kind] if kind else sorted({item.spec.kind for item in host.components()})
+    errors = []
+    for candidate in kinds:
+        try:
+            host.find(candidate, name)
+        except PluginError as error:
+            errors.append(error)
+    # The most helpful one: it knows a near miss, or a plugin that would bring it.
+    raise next(
+        (error for error in errors if error.next.startswith(("write", "install"))), errors[0]
+    )
+
+
+def _describe(host: Host, component: Component) -> dict[str, Any]:
+    spec = component.spec
+    model = host.load_config(component)
+    return {
+        "kind": spec.kind,
+        "full_name": component.full_name,
+        "version": component.version,
+        "revision": spec.revision,
+        "api": spec.api,
+        "summary": spec.summary,
+        "tasks": sorted(spec.tasks),
+        "needs": spec.needs.describe() if isinstance(spec, DefenseSpec) else None,
+        "citation": spec.citation,
+        "config_schema": model.model_json_schema() if model else None,
+    }
+
+
+def _print(host: Host, component: Component) -> None:
+    spec = component.spec
+    click.echo(visible(f"{spec.kind} {component.full_name} {component.version}"))
+    click.echo(visible(f"  {spec.summary}"))
+    click.echo(f"  tasks: {', '.join(sorted(spec.tasks))}")
+    if isinstance(spec, DefenseSpec):
+        click.echo(f"  stages: {', '.join(sorted(spec.stages)) or 'none'}")
+        click.echo(f"  needs: {spec.needs.describe()}")
+    if isinstance(spec, MetricSpec):
+        for value in spec.values:
+            click.echo(visible(f"  {value.name} ({value.direction} is better): {value.summary}"))
+    if spec.kind == "suite":
+        click.echo("\n" + suite_file(host, component.full_name).read_text("utf-8"))
+    model = host.load_config(component)
+    if model:
+        click.echo("  settings:")
+        _print_fields(model, "    ")
+    if spec.citation:
+        click.echo(
+            "  citation:\n" + "\n".join(f"    {line}" for line in spec.citation.splitlines())
+        )
+
+
+def _print_fields(model: type[BaseModel], indent: str) -> None:
+    schema = model.model_json_schema()
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        nested = isinstance(kind, type) and issubclass(kind, BaseModel)
+        default = "required" if field.is_required() else f"default {_shown(field.default)}"
+        allowed = _allowed(schema["properties"][name])
+        click.echo(f"{indent}{name}" + ("" if nested else f" ({allowed}, {default})"))
+        if field.description:
+            click.echo(f"{indent}    {field.description}")
+        if nested:
+            _print_fields(kind, indent + "  ")  # type: ignore[arg-type]
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        return " or ".join(_allowed(option) for option in schema["anyOf"])
+    names = {"integer": "whole number", "string": "text", "array": "list", "null": "null"}
+    kind = names.get(schema.get("type", ""), schema.get("type", "any"))
+    limits = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    ranges = " and ".join(f"{sign} {schema[key]}" for key, sign in limits.items() if key in schema)
+    return f"{kind} {ranges}".strip()

@@ -1,0 +1,1 @@
+"""The torch work, one file a stage."""

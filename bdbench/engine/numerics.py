@@ -1,0 +1,81 @@
+"""Arithmetic: device, autocast, determinism."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from bdbench.api import Checkpoint, NonFiniteError
+
+__all__ = ["autocast", "check_finite_weights", "device", "seeded", "settle"]
+
+
+def settle() -> None:
+    """One thread, and deterministic algorithms where there are any.
+
+    Two one-thread processes do more than one process with two threads, and the number of
+    threads changes the last digits of sums.
+    """
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+
+
+def device() -> torch.device:
+    """Where models run."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextlib.contextmanager
+def autocast(precision: str) -> Iterator[None]:
+    """Autocast to bf16 where the suite's precision says so."""
+    with torch.autocast(device().type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Sets torch's global generator for a block (dropout draws from it) and puts it back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def check_finite_weights(module: torch.nn.Module, where: str) -> None:
+    """Refuses NaN and infinity.
+
+    Raises:
+        NonFiniteError: Names the first tensor that has one.
+    """
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise NonFiniteError(
+                "weights are not finite",
+                where=f"{where}: {name}",
+                found=f"{bad} of {tensor.numel()} values NaN or infinite",
+                expected="finite numbers",
+                next="lower the learning rate, or look at the checkpoint",
+            )
+
+
+def check_weight_files(checkpoint: Checkpoint, where: str) -> None:
+    """Refuses NaN and infinity in a checkpoint's files; a NaN has every comparison false.
+
+    Raises:
+        NonFiniteError: Names the first tensor that has one.
+    """
+    from safetensors import safe_open  # noqa: PLC0415 -- used by one function
+
+    for path in checkpoint.weight_files():
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 -- not a mapping
+                tensor = file.get_tensor(name)
+                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                    raise NonFiniteError(
+                        "weights are not finite",
+                        where=f"{where}: {name} in {path.name}",
+                        found="NaN or infinite values",
+                        expected="finite numbers",
+                    )

@@ -1,0 +1,60 @@
+"""Examples as parquet: text, numbers, bytes, and numpy arrays of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bdbench.api import Examples, InputError
+
+__all__ = ["read_examples", "write_examples"]
+
+ID, LABEL, INPUT = "id", "label", "input."
+
+
+def write_examples(examples: Examples, path: Path) -> None:
+    """Writes rows to a parquet file with columns ``id``, ``label`` and ``input.<field>``.
+
+    Raises:
+        InputError: A column holds values that cannot be stored.
+    """
+    columns = {ID: pa.array(examples.ids, pa.int64()), LABEL: _column(LABEL, examples.labels)}
+    for name, values in examples.inputs.items():
+        columns[INPUT + name] = _column(name, values)
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def read_examples(path: Path) -> Examples:
+    """Reads what `write_examples` wrote."""
+    table = pq.read_table(path)
+    inputs = {
+        name.removeprefix(INPUT): _values(table.column(name))
+        for name in table.column_names
+        if name.startswith(INPUT)
+    }
+    return Examples(inputs, _values(table.column(LABEL)), table.column(ID).to_pylist())
+
+
+def _column(name: str, values: Sequence[Any]) -> pa.Array:
+    try:
+        if len(values) and isinstance(values[0], np.ndarray):
+            return pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack(values))
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+        raise InputError(
+            "a column cannot be stored",
+            where=name,
+            found=str(error),
+            expected="text, numbers, bytes, or numpy arrays of one shape",
+        ) from error
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if isinstance(column.type, pa.FixedShapeTensorType):
+        return list(column.combine_chunks().to_numpy_ndarray())
+    return list(column.to_pylist())

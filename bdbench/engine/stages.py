@@ -1,0 +1,111 @@
+"""The stages: what each reads, does and leaves."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bdbench.api import BdbenchError, Checkpoint, InputError
+from bdbench.engine.context import Stage, StageResult, environment
+from bdbench.engine.data import make_data
+from bdbench.engine.defending import make_treated
+from bdbench.engine.numerics import settle
+from bdbench.engine.poisoning import make_poison
+from bdbench.engine.predictions import make_predictions
+from bdbench.engine.scoring import make_scores
+from bdbench.engine.torch_engine import TorchEngine
+from bdbench.host.catalog import Host
+from bdbench.store.objects import Store
+
+__all__ = ["run_stage"]
+
+
+def make_base(stage: Stage) -> StageResult:
+    """The weights that a victim starts from: pre-trained body, fresh head."""
+    stage.model.prepare(stage.task, stage.folder, stage.seeds.child("init"))
+    return StageResult()
+
+
+def make_victim(stage: Stage) -> StageResult:
+    """A victim or reference model: prepared, then trained on the (poisoned) training rows."""
+    start = stage.scratch / "start"
+    start.mkdir()
+    stage.model.prepare(stage.task, start, stage.seeds.child("init"))
+    checkpoint = Checkpoint(start)
+    engine = TorchEngine(stage.model, stage.precision, stage.meter)
+    module = engine.load(checkpoint)
+    rows = stage.training_rows()
+    engine.fine_tune(module, checkpoint, rows, stage.recipe, stage.seeds)
+    stage.model.save(module.to("cpu"), checkpoint, stage.folder)
+    return StageResult(notes={"training_rows": len(rows)})
+
+
+MAKERS: Mapping[str, Callable[[Stage], StageResult]] = {
+    "data": make_data,
+    "poison": make_poison,
+    "base": make_base,
+    "victim": make_victim,
+    "treated": make_treated,
+    "predictions": make_predictions,
+    "scores": make_scores,
+}
+
+
+def run_stage(document: Mapping[str, Any], store: Store, host: Host) -> dict[str, str] | None:
+    """Makes sure that a stage is in the store.
+
+    Args:
+        document: What the plan says of it.
+        store: Where inputs and outputs are.
+        host: Brings its components.
+
+    Returns:
+        None if it is there, else the error as a dictionary; a crash of a component has its
+        traceback under ``traceback``.
+    """
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        settle()
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            stage = Stage(document, folder=folder, scratch=Path(scratch), store=store, host=host)
+            result = MAKERS[document["kind"]](stage)
+            return {
+                "notes": _plain(result.notes, document["kind"]),
+                "values": _plain(result.values, document["kind"]),
+                "cost": stage.meter.cost().model_dump(),
+                "environment": environment(),
+            }
+
+    try:
+        store.ensure(document["kind"], document["key"], make)
+    except BdbenchError as error:
+        return {**error.to_dict(), "traceback": traceback.format_exc()}
+    # A component may end its process in any way it likes; the cell fails, the run goes on.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        return {
+            "type": "Crash",
+            "what": f"{type(error).__name__}: {error}",
+            "where": document["kind"],
+            "next": "see the traceback with --debug",
+            "traceback": traceback.format_exc(),
+        }
+    return None
+
+
+def _plain(notes: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Notes as JSON data; NaN and what JSON has no form for are refused."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(notes), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "the notes of a component are not plain data",
+            where=where,
+            found=str(error),
+            expected="text, finite numbers, true or false, lists and mappings",
+            next="tell the plugin's authors",
+        ) from error
+    return plain

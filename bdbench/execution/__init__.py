@@ -1,0 +1,1 @@
+"""Getting a plan done: scheduler, local workers, progress."""

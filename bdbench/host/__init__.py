@@ -1,0 +1,1 @@
+"""Discovery of plugins, names of components, and their configuration."""

@@ -1,0 +1,1 @@
+"""Records of cells, and their comparison."""

@@ -1,0 +1,109 @@
+"""From a plan and a store to records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bdbench.api.errors import error_from_dict
+from bdbench.results.records import CellRecord, ComponentRecord, Cost, Status
+from bdbench.store.objects import Store
+from bdbench.suite.identity import digest_json
+from bdbench.suite.plan import Cell, Plan
+from bdbench.suite.resolve import Part
+
+__all__ = ["cell_id", "collect_record"]
+
+COSTED = ("victim", "treated", "predictions_clean", "predictions_triggered")
+NOTED = ("data", "poison", "victim", "treated", "predictions_clean", "predictions_triggered")
+
+
+def cell_id(cell: Cell) -> str:
+    """The identity of a cell: that of its scores, or of its parts where it cannot run."""
+    if "scores" in cell.stages:
+        return cell.stages["scores"]
+    parts = (cell.dataset, cell.model, cell.attack, *cell.defense.parts)
+    return digest_json({"cell": [part.identity for part in parts], "seed": cell.seed})
+
+
+def collect_record(
+    plan: Plan, cell: Cell, store: Store, errors: Mapping[str, Mapping[str, str]]
+) -> CellRecord:
+    """The record of a cell, from what the store holds.
+
+    Args:
+        plan: The plan that the cell is of.
+        cell: The cell.
+        store: Holds the stages that succeeded.
+        errors: The errors of the stages that failed, by key.
+
+    Raises:
+        CorruptObjectError: An object is not what its manifest says.
+    """
+    status, reason = _status(plan, cell, store, errors)
+    suite = plan.resolved.suite
+    metrics: dict[str, float | None] = {}
+    costs: dict[str, Cost] = {}
+    notes: dict[str, Any] = {}
+    environment: dict[str, str] = {}
+    if status == "success":
+        scores = store.open(cell.stages["scores"])
+        metrics = json.loads((scores.folder / "scores.json").read_text("utf-8"))
+        for role in NOTED:
+            if role not in cell.stages:
+                continue
+            meta = store.meta(cell.stages[role])
+            if role in COSTED and not (role == "treated" and _untreated(cell)):
+                costs[role] = Cost.model_validate(meta["cost"])
+            if meta["notes"] and not (role == "treated" and _untreated(cell)):
+                notes[role] = meta["notes"]
+        environment = dict(store.meta(cell.stages["predictions_clean"])["environment"])
+        environment["precision"] = plan.resolved.precision
+    return CellRecord(
+        cell_id=cell_id(cell),
+        suite=suite.name,
+        seed=cell.seed,
+        dataset=_component(cell.dataset),
+        model=_component(cell.model),
+        attack=_component(cell.attack),
+        defense=[_component(part) for part in cell.defense.parts],
+        defense_label=cell.defense.label,
+        status=status,
+        reason=reason,
+        needs=cell.defense.needs.describe(),
+        metrics=metrics,
+        costs=costs,
+        stages=dict(cell.stages),
+        notes=notes,
+        training={**suite.training.model_dump(), "precision": plan.resolved.precision},
+        environment=environment,
+    )
+
+
+def _untreated(cell: Cell) -> bool:
+    return cell.stages["treated"] == cell.stages["victim"]
+
+
+def _status(
+    plan: Plan, cell: Cell, store: Store, errors: Mapping[str, Mapping[str, str]]
+) -> tuple[Status, str]:
+    if cell.reason:
+        return "incompatible", cell.reason
+    if store.contains(cell.stages["scores"]):
+        return "success", ""
+    cause = plan.first_failure(cell, errors)
+    if cause is None:
+        return "skipped", "the run was interrupted"
+    return "failed", f"{cause.kind} ({cause.label}): {error_from_dict(dict(errors[cause.key]))}"
+
+
+def _component(part: Part) -> ComponentRecord:
+    return ComponentRecord(
+        label=part.label,
+        component=part.component.full_name,
+        version=part.component.version,
+        revision=part.component.spec.revision,
+        code=part.code,
+        config=dict(part.document["config"]),
+    )

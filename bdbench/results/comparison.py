@@ -1,0 +1,124 @@
+"""The comparison: one row per attack and defense, over the seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bdbench.api.specs import MetricSpec, MetricValue
+from bdbench.results.records import CellRecord
+from bdbench.suite.resolve import ResolvedSuite
+
+__all__ = ["SCHEMA", "compare"]
+
+SCHEMA = "bdbench.comparison/1"
+
+MIN_SEEDS = 3
+"""Below this many seeds a difference between two rows says little: a note says so."""
+
+
+def compare(records: Sequence[CellRecord], resolved: ResolvedSuite, run_id: str) -> dict[str, Any]:
+    """The comparison as plain data, in the schema that `bdbench leaderboard --json` prints.
+
+    A row's values are means over the seeds that succeeded; failed cells are counted, never
+    averaged away.
+    """
+    groups: dict[tuple[str, str, str, str], list[CellRecord]] = {}
+    for record in records:
+        place = (
+            record.dataset.label,
+            record.model.label,
+            record.attack.label,
+            record.defense_label,
+        )
+        groups.setdefault(place, []).append(record)
+    columns = list(_columns(resolved))
+    return {
+        "schema": SCHEMA,
+        "suite": resolved.suite.name,
+        "run_id": run_id,
+        "columns": columns,
+        "rows": [
+            _row(place, group, [column["name"] for column in columns])
+            for place, group in groups.items()
+        ],
+        "notes": list(_notes(records, resolved)),
+        "seeds": list(resolved.suite.seeds),
+        "clean_rows": resolved.suite.defender.clean_rows,
+    }
+
+
+def _columns(resolved: ResolvedSuite) -> Iterable[dict[str, Any]]:
+    for part in resolved.metrics:
+        spec = part.component.spec
+        values: tuple[MetricValue, ...] = spec.values if isinstance(spec, MetricSpec) else ()
+        for value in values:
+            yield {
+                "name": value.name,
+                "summary": value.summary,
+                "direction": value.direction.value,
+                "bounds": list(value.bounds),
+                "unit": value.unit,
+                "metric": part.component.full_name,
+            }
+
+
+def _row(
+    place: tuple[str, str, str, str], group: list[CellRecord], names: Sequence[str]
+) -> dict[str, Any]:
+    done = [record for record in group if record.status == "success"]
+    dataset, model, attack, defense = place
+    by_status: dict[str, int] = {}
+    for record in group:
+        by_status[record.status] = by_status.get(record.status, 0) + 1
+    reasons = sorted({record.reason for record in group if record.reason})
+    return {
+        "dataset": dataset,
+        "model": model,
+        "attack": attack,
+        "defense": defense,
+        "seeds": [record.seed for record in done],
+        "status": by_status,
+        "reasons": reasons,
+        "needs": group[0].needs,
+        "values": {name: _mean(done, name) for name in names},
+        "defense_seconds": _seconds(done),
+        "cells": [record.cell_id for record in group],
+    }
+
+
+def _mean(records: list[CellRecord], name: str) -> float | None:
+    values = [value for record in records if (value := record.metrics.get(name)) is not None]
+    return statistics.fmean(values) if values else None
+
+
+def _seconds(records: list[CellRecord]) -> float | None:
+    """What the defense itself took, training and screening of the attack's rows included."""
+    if not records:
+        return None
+    return statistics.fmean(
+        record.costs["treated"].wall_seconds if "treated" in record.costs else 0.0
+        for record in records
+    )
+
+
+def _notes(records: Sequence[CellRecord], resolved: ResolvedSuite) -> Iterable[str]:
+    seeds = len({record.seed for record in records})
+    if seeds < MIN_SEEDS:
+        plural = "seed" if seeds == 1 else "seeds"
+        yield (
+            f"{seeds} {plural}: differences between rows may be chance; no ranks. "
+            "For a comparison that holds, run with --seeds 0,1,2."
+        )
+    isolation = sorted({record.isolation for record in records})
+    if "none" in isolation:
+        yield "isolation: none. Components ran as ordinary processes and are taken at their word."
+    failed = sum(record.status == "failed" for record in records)
+    if failed:
+        yield f"{failed} of {len(records)} cells failed; --json has the reasons."
+    incompatible = sum(record.status == "incompatible" for record in records)
+    if incompatible:
+        yield f"{incompatible} of {len(records)} cells cannot run; --plan says why."
+    if resolved.suite.limit:
+        yield f"limited to {resolved.suite.limit} rows per split: a trial, not a result."

@@ -1,0 +1,1 @@
+"""Ways to write a comparison down, each registered as a reporter like any plugin's."""

@@ -1,0 +1,65 @@
+"""How names and values of a comparison become text for people."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["head", "number", "places", "shown_columns", "state", "visible"]
+
+ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
+SHORT = {
+    "clean_accuracy": "clean acc.",
+    "clean_accuracy_change": "change",
+    "asr": "ASR",
+    "asr_change": "change",
+    "asr_floor": "floor",
+    "der": "DER",
+    "robust_accuracy": "robust acc.",
+    "accuracy_vs_control": "vs control",
+}
+HIDDEN = {"accuracy_vs_control"}
+"""Columns that only the machine-readable formats show: a table of 100 columns shows nothing."""
+
+
+def visible(text: str) -> str:
+    """Foreign text without anything that a terminal would act on or that hides text."""
+    return "".join(
+        char if unicodedata.category(char)[0] != "C" else f"\\u{ord(char):04x}" for char in text
+    )
+
+
+def shown_columns(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The columns of a table for people."""
+    return [column for column in comparison["columns"] if column["name"] not in HIDDEN]
+
+
+def head(column: Mapping[str, Any]) -> str:
+    """A column's short head, with an arrow to where better is."""
+    name = SHORT.get(column["name"], column["name"].replace("_", " "))
+    return f"{name} {ARROWS[column['direction']]}".strip()
+
+
+def number(column: Mapping[str, Any], value: float | None) -> str:
+    """A value for people; a change bears its sign."""
+    if value is None:
+        return "-"
+    if column["name"].endswith(("_change", "_vs_control")):
+        return f"{value:+.3f}"
+    return f"{value:.3f}" if column["unit"] == "share" else f"{value:.4g}"
+
+
+def state(row: Mapping[str, Any]) -> str:
+    """How many seeds a row rests on, or why it has no numbers."""
+    failed = row["status"].get("failed", 0)
+    if row["status"].get("incompatible"):
+        return "cannot run"
+    if not row["seeds"]:
+        return "failed" if failed else "not run"
+    return f"{len(row['seeds'])}" + (f" ({failed} failed)" if failed else "")
+
+
+def places(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each (data set, model) once, in the order of the rows: one table for each."""
+    return list(dict.fromkeys((row["dataset"], row["model"]) for row in comparison["rows"]))

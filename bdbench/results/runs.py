@@ -1,0 +1,84 @@
+"""Runs on disk: written whole at the end of a run, read by everything that shows results."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bdbench.api.errors import InputError
+from bdbench.home import Home
+from bdbench.results.records import CellRecord
+from bdbench.results.render.markdown import MarkdownReporter
+
+__all__ = ["RUN_FILE", "latest_run", "read_comparison", "read_records", "write_run"]
+
+RUN_FILE = "run.json"
+RECORDS_FILE = "records.jsonl"
+COMPARISON_FILE = "leaderboard.json"
+MARKDOWN_FILE = "leaderboard.md"
+
+
+def write_run(
+    folder: Path,
+    records: Sequence[CellRecord],
+    comparison: Mapping[str, Any],
+    run: Mapping[str, Any],
+) -> None:
+    """Writes a run's folder; it appears whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    try:
+        lines = "".join(f"{record.model_dump_json()}\n" for record in records)
+        _write(temporary / RECORDS_FILE, lines)
+        _write(temporary / COMPARISON_FILE, json.dumps(comparison, indent=1, allow_nan=False))
+        _write(temporary / MARKDOWN_FILE, MarkdownReporter(None).render(comparison))
+        _write(temporary / RUN_FILE, json.dumps(run, indent=1, allow_nan=False))
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def latest_run(home: Home, suite: str | None = None) -> Path:
+    """The folder of the newest run, of one suite or of any; a run's own name works too.
+
+    Raises:
+        InputError: There is none.
+    """
+    folders = sorted(home.runs.glob(f"*/{RUN_FILE}"), reverse=True) if home.runs.is_dir() else []
+    names = []
+    for path in folders:
+        run = json.loads(path.read_text("utf-8"))
+        names.append(run["suite"])
+        if suite in {None, run["suite"], run["run_id"]}:
+            return path.parent
+    raise InputError(
+        f"there is no run of {suite}" if suite else "there is no run yet",
+        where=str(home.runs),
+        found=f"runs of {', '.join(sorted(set(names)))}" if names else "no runs",
+        next="run `bdbench run` first" if not names else f"`bdbench leaderboard {names[0]}`",
+    )
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """The comparison of a run."""
+    comparison: dict[str, Any] = json.loads((folder / COMPARISON_FILE).read_text("utf-8"))
+    return comparison
+
+
+def read_records(folder: Path) -> list[CellRecord]:
+    """The records of a run, in the order of its suite."""
+    lines = (folder / RECORDS_FILE).read_text("utf-8").splitlines()
+    return [CellRecord.model_validate_json(line) for line in lines]
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

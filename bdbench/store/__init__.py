@@ -1,0 +1,1 @@
+"""The content-addressed folder that holds what stages produced."""

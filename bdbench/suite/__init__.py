@@ -1,0 +1,1 @@
+"""From YAML to a plan: suites, cells, stages and their identities."""

@@ -1,0 +1,121 @@
+"""A suite by the name of a preset or by path, with overrides from the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bdbench.api.errors import InputError
+from bdbench.host.catalog import Host
+from bdbench.suite.reader import Document, parse_value, read_document
+from bdbench.suite.schema import Suite, parse_suite
+
+__all__ = ["load_suite", "suite_file"]
+
+
+def load_suite(name: str, host: Host, overrides: Sequence[str] = ()) -> Suite:
+    """Reads a suite and checks its form.
+
+    Args:
+        name: A preset's name, or the path of a YAML file.
+        host: Knows the presets.
+        overrides: ``key.key=value`` each; a position or an entry's name picks from a list.
+
+    Raises:
+        InputError: There is no such suite, or it does not fit.
+        PluginError: No plugin brings such a preset.
+    """
+    path = Path(name)
+    is_file = path.suffix in {".yaml", ".yml"} or len(path.parts) > 1
+    if not is_file:
+        path = suite_file(host, name)
+    document = read_document(path, source=name if is_file else f"preset {name}")
+    if not is_file:
+        # A preset's relative paths are the user's, not the installed package's.
+        document = replace(document, folder=Path.cwd())
+    for override in overrides:
+        _override(document, override)
+    return parse_suite(document)
+
+
+def suite_file(host: Host, name: str) -> Path:
+    """The file of a preset.
+
+    Raises:
+        PluginError: No plugin brings it.
+    """
+    component = host.find("suite", name, where="suite")
+    package, _, file = component.spec.target.partition(":")
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    if not folders:
+        raise InputError(f"the package {package} cannot be found", where=component.full_name)
+    return Path(next(iter(folders))) / file
+
+
+def _override(document: Document, text: str) -> None:
+    key, equals, value = text.partition("=")
+    where = f"--set {text}"
+    if not equals or not key:
+        raise InputError(
+            "an override does not fit",
+            where=where,
+            expected="key=value, for instance training.epochs=3",
+            next="see `bdbench show --suite-keys` for the keys",
+        )
+    *parents, last = key.split(".")
+    target = document.data
+    for name in parents:
+        target = _descend(target, name, where)
+    place = _position(target, last, where)
+    if isinstance(target, list) and isinstance(target[place], str):
+        raise InputError(
+            "an override names an entry, not a setting of it",
+            where=where,
+            expected=f"{key}.<setting>=value",
+        )
+    target[place] = parse_value(value, where)
+
+
+def _descend(target: Any, name: str, where: str) -> Any:
+    place = _position(target, name, where)
+    if isinstance(target, list):
+        return _settings(target, place, name)
+    if target.get(place) is None:
+        target[place] = {}
+    return target[place]
+
+
+def _settings(items: list[Any], place: int, name: str) -> Any:
+    """The settings of an entry of a list, which may stand there as a bare name."""
+    item = items[place]
+    if isinstance(item, str):
+        item = items[place] = {item: {}}
+    if isinstance(item, dict):
+        component = next((key for key in item if key != "name"), name)
+        if item[component] is None:
+            item[component] = {}
+        return item[component]
+    return item
+
+
+def _position(target: Any, name: str, where: str) -> Any:
+    if isinstance(target, dict):
+        return name
+    if isinstance(target, list):
+        if name.isdigit() and int(name) < len(target):
+            return int(name)
+        for index, item in enumerate(target):
+            named = isinstance(item, dict) and (item.get("name") == name or name in item)
+            if item == name or named:
+                return index
+    raise InputError(
+        "an override names something that the suite does not have",
+        where=where,
+        found=repr(name),
+        expected="a key, a position in a list, or an entry's name",
+        next="look at the suite with `bdbench show`",
+    )

@@ -1,0 +1,229 @@
+"""From a suite's entries to configured components with identities."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bdbench.api.config import ComponentConfig, DefenseConfig
+from bdbench.api.needs import Needs
+from bdbench.api.specs import AttackSpec, DatasetSpec, DefenseSpec, DefenseStage
+from bdbench.host.catalog import Host
+from bdbench.host.configure import configure
+from bdbench.host.digest import code_digest
+from bdbench.host.plugins import Component
+from bdbench.suite.identity import component_identity
+from bdbench.suite.reader import Document
+from bdbench.suite.schema import CONTROL, Entry, Suite
+
+__all__ = ["Part", "ResolvedDefense", "ResolvedSuite", "resolve", "task_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A configured component.
+
+    Attributes:
+        label: Its name in the suite.
+        component: Who brings it.
+        config: Its settings.
+        code: Digest of its code.
+        identity: Digest of all that it contributes to a result.
+        document: What a worker needs to build it again.
+    """
+
+    label: str
+    component: Component
+    config: ComponentConfig
+    code: str
+    identity: str
+    document: Mapping[str, Any]
+
+    @property
+    def is_control(self) -> bool:
+        """Whether this is an attack that touches nothing."""
+        spec = self.component.spec
+        return isinstance(spec, AttackSpec) and not spec.surfaces
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedDefense:
+    """A composition of defenses.
+
+    Attributes:
+        label: Its name in the suite.
+        parts: In the order in which they act.
+        needs: What all of them together need, with these settings.
+    """
+
+    label: str
+    parts: tuple[Part, ...]
+    needs: Needs
+
+    def acting(self, stage: DefenseStage) -> tuple[Part, ...]:
+        """The parts that act at a stage, in order."""
+        return tuple(part for part in self.parts if stage in _stages(part))
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSuite:
+    """A suite whose every component is found, configured and identified."""
+
+    suite: Suite
+    datasets: tuple[Part, ...]
+    models: tuple[Part, ...]
+    attacks: tuple[Part, ...]
+    defenses: tuple[ResolvedDefense, ...]
+    metrics: tuple[Part, ...]
+    references: tuple[str | Part, ...]
+    precision: str
+
+    def references_for(self, attack: Part) -> list[Part]:
+        """The attacks behind the reference models that the cells of an attack are granted."""
+        control = next(part for part in self.attacks if part.is_control)
+        chosen = []
+        for item in self.references:
+            if isinstance(item, Part):
+                chosen.append(item)
+            elif item == CONTROL:
+                chosen.append(control)
+            else:
+                others = (
+                    part
+                    for part in self.attacks
+                    if not part.is_control and part.identity != attack.identity
+                )
+                chosen += [part for part in [next(others, None)] if part]
+        return chosen
+
+    def document(self) -> dict[str, Any]:
+        """The suite with every default filled in, as plain data."""
+
+        def write(part: Part) -> dict[str, Any]:
+            return {"name": part.label, part.component.full_name: part.document["config"]}
+
+        return {
+            "name": self.suite.name,
+            "summary": self.suite.summary,
+            "seeds": list(self.suite.seeds),
+            "datasets": [write(part) for part in self.datasets],
+            "models": [write(part) for part in self.models],
+            "attacks": [write(part) for part in self.attacks],
+            "defenses": [[write(part) for part in item.parts] for item in self.defenses],
+            "metrics": [write(part) for part in self.metrics],
+            "defender": {
+                **self.suite.defender.model_dump(),
+                "references": [
+                    item if isinstance(item, str) else write(item) for item in self.references
+                ],
+            },
+            "training": {**self.suite.training.model_dump(), "precision": self.precision},
+            "limit": self.suite.limit,
+        }
+
+
+def resolve(suite: Suite, host: Host) -> ResolvedSuite:
+    """Finds and configures everything that a suite names.
+
+    Raises:
+        PluginError: A component is unknown, or its plugin is broken.
+        InputError: Settings do not fit, or a file that they name cannot be read.
+    """
+
+    def part(kind: str, entry: Entry) -> Part:
+        return _part(host, kind, entry, suite.document)
+
+    attacks = tuple(part("attack", entry) for entry in suite.attacks)
+    if not any(attack.is_control for attack in attacks):
+        none = Entry("none", "none", {}, suite.document.where(("attacks",)))
+        attacks = (part("attack", none), *attacks)
+    return ResolvedSuite(
+        suite=suite,
+        datasets=tuple(part("dataset", entry) for entry in suite.datasets),
+        models=tuple(part("model", entry) for entry in suite.models),
+        attacks=attacks,
+        defenses=tuple(
+            _defense(label, tuple(part("defense", entry) for entry in entries))
+            for label, entries in suite.defenses
+        ),
+        metrics=tuple(part("metric", entry) for entry in suite.metrics),
+        references=tuple(
+            item if isinstance(item, str) else part("attack", item) for item in suite.references
+        ),
+        precision=_precision(suite.training.precision),
+    )
+
+
+def _part(host: Host, kind: str, entry: Entry, document: Document) -> Part:
+    component = host.find(kind, entry.component, where=entry.where)
+    settings = f"{entry.where}.{entry.component}"
+    config = configure(host, component, entry.config, where=settings)
+    config = _with_absolute_paths(config, document.folder)
+    code = code_digest(component)
+    identity = component_identity(
+        component.full_name, component.spec.revision, code, config, where=settings
+    )
+    return Part(
+        label=entry.label,
+        component=component,
+        config=config,
+        code=code,
+        identity=identity,
+        document={
+            "kind": kind,
+            "label": entry.label,
+            "component": component.full_name,
+            "config": config.model_dump(mode="json"),
+        },
+    )
+
+
+def _with_absolute_paths(config: ComponentConfig, folder: Path) -> ComponentConfig:
+    """Relative paths start at the suite's folder; ``~`` is the user's home."""
+    if not (paths := config.paths()):
+        return config
+    data = config.model_dump(mode="json")
+    for place, path in paths.items():
+        *parents, last = place.split(".")
+        target: Any = data
+        for name in parents:
+            target = target[int(name)] if isinstance(target, list) else target[name]
+        key = int(last) if isinstance(target, list) else last
+        target[key] = str(folder / path.expanduser())
+    return type(config).model_validate_json(json.dumps(data))
+
+
+def _stages(part: Part) -> frozenset[DefenseStage]:
+    spec = part.component.spec
+    return spec.stages if isinstance(spec, DefenseSpec) else frozenset()
+
+
+def _defense(label: str, parts: tuple[Part, ...]) -> ResolvedDefense:
+    needs = Needs()
+    for part in parts:
+        spec, config = part.component.spec, part.config
+        declared = spec.needs if isinstance(spec, DefenseSpec) else Needs()
+        needs |= config.needs(declared) if isinstance(config, DefenseConfig) else declared
+    return ResolvedDefense(label, parts, needs)
+
+
+def task_of(dataset: Part) -> str:
+    """The task of a data set, where it is known before the data are read, else empty."""
+    spec = dataset.component.spec
+    return spec.task if isinstance(spec, DatasetSpec) else ""
+
+
+def _precision(wanted: str) -> str:
+    """The arithmetic that ``auto`` stands for here, found out without importing torch."""
+    if wanted != "auto":
+        return wanted
+    if Path("/dev/nvidiactl").exists():
+        return "bf16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+    except OSError:
+        return "fp32"
+    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "fp32"

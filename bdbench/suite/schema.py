@@ -1,0 +1,284 @@
+"""What a suite may say, and how it is read into entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from bdbench.api import Recipe
+from bdbench.api.errors import InputError
+from bdbench.api.needs import Access
+from bdbench.host.configure import validate
+from bdbench.suite.reader import Document, Place
+
+__all__ = [
+    "CONTROL",
+    "OTHER",
+    "Defender",
+    "Entry",
+    "Suite",
+    "SuiteFields",
+    "Training",
+    "parse_suite",
+]
+
+CONTROL = "control"
+OTHER = "other"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Defender(_Part):
+    """What every defense is granted; each is handed what it declares to need of it."""
+
+    clean_rows: int = Field(
+        default=64,
+        ge=0,
+        description="Labelled clean rows, drawn class by class in turn from rows that are in "
+        "neither the training nor the test split. A smaller number is part of a larger one.",
+    )
+    references: list[Any] = Field(
+        default=[CONTROL, OTHER],
+        description="Models to merge with, trained by the host with other seeds: `control` "
+        "(never attacked), `other` (the suite's first attack that is not the cell's), or an "
+        "attack written as under `attacks`.",
+    )
+    base_weights: bool = Field(
+        default=True, description="Whether the clean pre-trained weights may be had."
+    )
+    training_data: bool = Field(
+        default=False, description="Whether the victim's (poisoned) training rows may be had."
+    )
+    access: Literal["outputs", "gradients", "weights"] = Field(
+        default="weights", description="How far into the victim a defense may reach."
+    )
+
+    @property
+    def access_level(self) -> Access:
+        """`access` as a level that can be compared."""
+        return Access[self.access.upper()]
+
+
+class Training(Recipe):
+    """How every victim is trained."""
+
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto",
+        description="Arithmetic of training and evaluation: bf16 autocast or fp32; `auto` is "
+        "bf16 where the processor has it. The choice made is part of the identity.",
+    )
+
+
+class SuiteFields(_Part):
+    """The keys of a suite's file."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
+        description="Small letters, digits, `-`, `_`, `.`; MLflow's experiment bears it.",
+    )
+    summary: str = Field(default="", description="One line.")
+    seeds: list[int] = Field(
+        default=[0], min_length=1, description="One repetition of everything for each."
+    )
+    datasets: list[Any] = Field(min_length=1, description="Data sets.")
+    models: list[Any] = Field(min_length=1, description="Victim models.")
+    attacks: list[Any] = Field(min_length=1, description="Attacks; the control is always added.")
+    defenses: list[Any] = Field(
+        min_length=1,
+        description="Defenses; a list within the list is a composition; `none` is always added.",
+    )
+    metrics: list[Any] = Field(default=["classification"], description="What is measured.")
+    defender: Defender = Defender()
+    training: Training = Training()
+    limit: int | None = Field(
+        default=None, ge=2, description="At most so many rows of each split, for a quick look."
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+            raise ValueError("distinct numbers, none negative")
+        return seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A component as a suite names it.
+
+    Attributes:
+        label: How it is called in tables; the component's name unless ``name:`` is given.
+        component: Short or full name.
+        config: What is set.
+        where: File, line and key, for messages.
+    """
+
+    label: str
+    component: str
+    config: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A suite as written, checked for form; whether its components exist is not yet known.
+
+    Attributes:
+        name: The suite's name.
+        summary: One line.
+        seeds: The repetitions.
+        datasets: One entry each, likewise `models`, `attacks`, `metrics`.
+        defenses: Each a composition of one or more entries, with its label.
+        references: `CONTROL`, `OTHER` or an attack.
+        defender: What is granted.
+        training: The recipe.
+        limit: At most so many rows of each split.
+        document: Where it was read from.
+    """
+
+    name: str
+    summary: str
+    seeds: tuple[int, ...]
+    datasets: tuple[Entry, ...]
+    models: tuple[Entry, ...]
+    attacks: tuple[Entry, ...]
+    defenses: tuple[tuple[str, tuple[Entry, ...]], ...]
+    metrics: tuple[Entry, ...]
+    references: tuple[str | Entry, ...]
+    defender: Defender
+    training: Training
+    limit: int | None
+    document: Document
+
+
+def parse_suite(document: Document) -> Suite:
+    """Checks the form of a suite.
+
+    Raises:
+        InputError: Names the file, the line and the key that do not fit.
+    """
+    data = document.data
+    if not isinstance(data, dict):
+        raise InputError(
+            "a suite is a mapping",
+            where=document.source,
+            found=type(data).__name__,
+            expected="keys such as name, datasets, models, attacks and defenses",
+            next="see docs/suites.md for an example",
+        )
+    fields = _validate_fields(document, data)
+    attacks = tuple(_entries(document, "attacks", fields.attacks, "none"))
+    references = tuple(
+        item
+        if item in {CONTROL, OTHER}
+        else _entry(document, ("defender", "references", index), item)
+        for index, item in enumerate(fields.defender.references)
+    )
+    return Suite(
+        name=fields.name,
+        summary=fields.summary,
+        seeds=tuple(fields.seeds),
+        datasets=tuple(_entries(document, "datasets", fields.datasets)),
+        models=tuple(_entries(document, "models", fields.models)),
+        attacks=attacks,
+        defenses=tuple(_compositions(document, fields.defenses)),
+        metrics=tuple(_entries(document, "metrics", fields.metrics)),
+        references=references,
+        defender=fields.defender,
+        training=fields.training,
+        limit=fields.limit,
+        document=document,
+    )
+
+
+def _validate_fields(document: Document, data: dict[str, Any]) -> SuiteFields:
+    try:
+        return validate(SuiteFields, data, where="", hint="bdbench show --suite-keys")
+    except InputError as error:
+        place = tuple(part for part in error.where.split(".") if part)
+        typed = tuple(int(part) if part.isdigit() else part for part in place)
+        error.where = document.where(typed)
+        raise
+
+
+def _entries(
+    document: Document, key: str, items: list[Any], always: str | None = None
+) -> Iterator[Entry]:
+    entries = [_entry(document, (key, index), item) for index, item in enumerate(items)]
+    if always and all(entry.component != always for entry in entries):
+        entries.insert(0, Entry(always, always, {}, document.where((key,))))
+    _refuse_twins(document, key, [entry.label for entry in entries])
+    yield from entries
+
+
+def _compositions(document: Document, items: list[Any]) -> Iterator[tuple[str, tuple[Entry, ...]]]:
+    found = []
+    for index, item in enumerate(items):
+        place = ("defenses", index)
+        if isinstance(item, list) and item:
+            parts = tuple(_entry(document, (*place, at), part) for at, part in enumerate(item))
+            found.append(("+".join(part.label for part in parts), parts))
+        else:
+            entry = _entry(document, place, item)
+            found.append((entry.label, (entry,)))
+    if all(parts[0].component != "none" for _, parts in found):
+        found.insert(0, ("none", (Entry("none", "none", {}, document.where(("defenses",))),)))
+    _refuse_twins(document, "defenses", [label for label, _ in found])
+    yield from found
+
+
+def _refuse_twins(document: Document, key: str, labels: list[str]) -> None:
+    twins = sorted({label for label in labels if labels.count(label) > 1})
+    if twins:
+        raise InputError(
+            "two entries bear the same name",
+            where=document.where((key,)),
+            found=", ".join(twins),
+            expected="a name of its own for each",
+            next=f"add `name: {twins[0]}-2` beside one of them",
+        )
+
+
+def _entry(document: Document, place: Place, item: Any) -> Entry:
+    where = document.where(place)
+    if isinstance(item, str):
+        return _named(item, None, {}, where)
+    if isinstance(item, dict):
+        label = item.get("name")
+        rest = {key: value for key, value in item.items() if key != "name"}
+        if len(rest) == 1 and (label is None or isinstance(label, str)):
+            ((component, config),) = rest.items()
+            if config is None or isinstance(config, dict):
+                return _named(component, label, config or {}, where)
+    raise InputError(
+        "an entry does not fit",
+        where=where,
+        found=repr(item)[:120],
+        expected="`name`, or `name: {settings}`, with `name: label` beside it if you like",
+        next="see docs/suites.md for examples",
+    )
+
+
+def _named(text: str, label: str | None, config: Mapping[str, Any], where: str) -> Entry:
+    """An entry; ``hf:org/name@revision`` and ``./folder`` are short for built-in components."""
+    if text.startswith("hf:"):
+        name, _, revision = text.removeprefix("hf:").partition("@")
+        if not revision:
+            raise InputError(
+                "a name on the hub needs a revision, or results could not be reproduced",
+                where=where,
+                found=text,
+                expected=f"{text}@<commit>",
+                next=f"look up the commit on the hub's page and write `- {text}@<commit>`",
+            )
+        config = {"name": name, "revision": revision, **config}
+        return Entry(label or name.rpartition("/")[2], "hub", config, where)
+    if text.startswith((".", "/", "~")):
+        path = text.rstrip("/")
+        return Entry(label or path.rpartition("/")[2], "folder", {"path": path, **config}, where)
+    return Entry(label or text.rpartition("/")[2], text, config, where)

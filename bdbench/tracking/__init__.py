@@ -1,0 +1,1 @@
+"""MLflow: an observer that spools first and publishes later."""

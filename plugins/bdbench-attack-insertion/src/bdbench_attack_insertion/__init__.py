@@ -1,0 +1,1 @@
+"""Text backdoors whose trigger is inserted into the text: rare words or one sentence."""

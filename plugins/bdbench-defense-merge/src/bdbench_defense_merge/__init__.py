@@ -1,0 +1,1 @@
+"""Model merging as a backdoor defense."""

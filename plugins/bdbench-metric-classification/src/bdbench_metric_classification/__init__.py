@@ -1,0 +1,1 @@
+"""How well a defended classifier answers, with and without the trigger."""

@@ -1,0 +1,1 @@
+"""A task without text: vectors in, classes out. Shows that the host assumes nothing of text."""

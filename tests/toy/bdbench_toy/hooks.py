@@ -1,0 +1,107 @@
+"""What the toy plugin brings."""
+
+from bdbench.api import (
+    Access,
+    AttackSpec,
+    DatasetSpec,
+    DefenseSpec,
+    DefenseStage,
+    Direction,
+    MetricSpec,
+    MetricValue,
+    ModelSpec,
+    Needs,
+    Surface,
+    hookimpl,
+)
+
+TASKS = frozenset({"vector-classification"})
+
+
+@hookimpl
+def bdbench_register_attacks():
+    return [
+        AttackSpec(
+            name="toy-patch",
+            target="bdbench_toy.parts:Patch",
+            config="bdbench_toy.config:PatchConfig",
+            summary="Sets one coordinate to a large value.",
+            surfaces=frozenset({Surface.DATA}),
+            tasks=TASKS,
+        )
+    ]
+
+
+@hookimpl
+def bdbench_register_defenses():
+    def spec(name, target, stage, **needs):
+        return DefenseSpec(
+            name=name,
+            target=f"bdbench_toy.parts:{target}",
+            config="bdbench_toy.config:ToyDefenseConfig",
+            summary=f"Toy defense {name}.",
+            stages=frozenset({stage}),
+            needs=Needs(**needs),
+            tasks=TASKS,
+        )
+
+    weights = Access.WEIGHTS
+    return [
+        spec("toy-mean", "Mean", DefenseStage.REPAIR, access=weights, references=1),
+        spec("toy-tune", "Tune", DefenseStage.REPAIR, access=weights, clean_rows=8),
+        spec("toy-peek", "Peek", DefenseStage.REPAIR, access=weights),
+        spec("toy-nan", "Poisonous", DefenseStage.REPAIR, access=weights),
+        spec("toy-crash", "Crash", DefenseStage.REPAIR, access=weights),
+        spec("toy-base", "Base", DefenseStage.REPAIR, access=weights, base_weights=True),
+        spec("toy-clip", "Clip", DefenseStage.SCREEN),
+        spec("toy-filter", "Filter", DefenseStage.FILTER, training_data=True),
+    ]
+
+
+@hookimpl
+def bdbench_register_models():
+    return [
+        ModelSpec(
+            name="toy-linear",
+            target="bdbench_toy.parts:Linear",
+            config="bdbench_toy.config:LinearConfig",
+            summary="One hidden layer.",
+            tasks=TASKS,
+        )
+    ]
+
+
+@hookimpl
+def bdbench_register_datasets():
+    return [
+        DatasetSpec(
+            name="toy-blobs",
+            target="bdbench_toy.parts:Blobs",
+            config="bdbench_toy.config:BlobsConfig",
+            summary="Two Gaussian clouds.",
+            task="vector-classification",
+        )
+    ]
+
+
+@hookimpl
+def bdbench_register_metrics():
+    return [
+        MetricSpec(
+            name="toy-rates",
+            target="bdbench_toy.parts:Rates",
+            summary="Accuracy and ASR.",
+            values=(
+                MetricValue(
+                    name="clean_accuracy",
+                    summary="Accuracy.",
+                    direction=Direction.HIGHER,
+                    bounds=(0, 1),
+                ),
+                MetricValue(name="asr", summary="ASR.", direction=Direction.LOWER, bounds=(0, 1)),
+                MetricValue(
+                    name="asr_floor", summary="Floor.", direction=Direction.NONE, bounds=(0, 1)
+                ),
+            ),
+        )
+    ]
