@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -120,7 +120,9 @@ class Model(ABC):
 class Engine(Protocol):
     """The torch work that the host does for a component, so that all are measured alike.
 
-    A component gets one that is bound to its cell's model family and counts what is used.
+    A component gets one that is bound to its cell's model family and counts what is used. Most
+    need `fine_tune` only; a method that is a training loop of its own is made of `batches`,
+    `loss` and `step`, so that it is counted too.
     """
 
     def load(self, checkpoint: Checkpoint) -> torch.nn.Module:
@@ -145,6 +147,36 @@ class Engine(Protocol):
         rows: Examples,
         recipe: Recipe,
         seeds: SeedStream,
+        penalty: Callable[[torch.nn.Module], torch.Tensor] | None = None,
     ) -> None:
-        """Trains the module in place on the rows, by the host's own loop."""
+        """Trains the module in place on the rows, by the host's own loop.
+
+        Args:
+            module: What is trained; parameters with ``requires_grad`` off stay as they are.
+            like: A checkpoint that the module came from.
+            rows: What it is trained on.
+            recipe: How.
+            seeds: Decides the order of the rows and the dropout.
+            penalty: A scalar that is added to the mean loss of every batch.
+        """
+        ...
+
+    def batches(
+        self, like: Checkpoint, rows: Examples, batch_size: int, seeds: SeedStream
+    ) -> Iterator[tuple[Any, Sequence[Any]]]:
+        """One shuffled pass: (collated inputs where the model runs, answers), for own loops."""
+        ...
+
+    def loss(self, module: torch.nn.Module, inputs: Any, labels: Sequence[Any]) -> torch.Tensor:
+        """The loss of each row of a batch, shape [n], in the suite's arithmetic."""
+        ...
+
+    def step(
+        self, optimizer: torch.optim.Optimizer, loss: torch.Tensor, rows: int, max_norm: float
+    ) -> None:
+        """Backward through a scalar loss of `rows` rows, gradients clipped, one step.
+
+        Raises:
+            NonFiniteError: The loss is NaN or infinite.
+        """
         ...

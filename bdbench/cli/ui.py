@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 
 import click
 
 from bdbench.api.errors import InputError
+from bdbench.cli.options import common, home_option, say
 from bdbench.home import Home, resolve_home
 from bdbench.tracking.destination import Destination, own_database, resolve_destination
 from bdbench.tracking.server import HOST, choose_port, links, serve
@@ -24,19 +24,16 @@ PORT = 5000
 
 
 @click.command("ui")
-@click.option(
-    "--home",
-    type=click.Path(path_type=Path),
-    help="Folder that everything lives under.  [default: BDBENCH_HOME, or the user's data folder]",
-)
+@home_option
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
     help=f"Port to listen on.  [default: {PORT}, or a free one if it is taken]",
 )
 @click.option("--no-drain", is_flag=True, help="Show only what is in MLflow already.")
-def ui(home: Path | None, port: int | None, *, no_drain: bool) -> None:
-    """Shows all results in MLflow's pages, on this machine only. Ctrl-C ends it."""
+@common
+def ui(home: str | None, port: int | None, *, no_drain: bool) -> None:
+    """Open the MLflow UI over all runs, on this machine only; Ctrl-C ends it."""
     place = resolve_home(home)
     destination = resolve_destination(place)
     chosen = choose_port(port or PORT, must=port is not None)
@@ -46,10 +43,10 @@ def ui(home: Path | None, port: int | None, *, no_drain: bool) -> None:
         if not own_database(place).exists():
             raise _nothing_to_show(place, destination)
         with serve(place, chosen) as server:
-            click.echo(f"MLflow: http://{HOST}:{chosen}/", err=True)
+            say(f"MLflow: http://{HOST}:{chosen}/")
             for name, address in links(chosen):
-                click.echo(f"  {name}: {address}", err=True)
-            click.echo("Ctrl-C ends it.", err=True)
+                say(f"  {name}: {address}")
+            say("Ctrl-C ends it.")
             code = server.wait()
         raise InputError(
             "the MLflow server ended by itself",
@@ -65,7 +62,7 @@ def _drain(home: Home, destination: Destination) -> None:
     waiting = len(spool.pending())
     if not waiting:
         return
-    click.echo(f"Publishing {waiting} results that still waited ...", err=True)
+    say(f"Publishing {waiting} results that still waited ...")
     command = [sys.executable, "-P", "-m", "bdbench.tracking.publisher", str(home.path)]
     log = home.spool / "publisher.log"
     with log.open("ab") as output:
@@ -74,10 +71,7 @@ def _drain(home: Home, destination: Destination) -> None:
         )
     left = len(spool.pending())
     if left:
-        click.echo(
-            f"{left} of them still wait for {destination.shown}; what happened is in {log}.",
-            err=True,
-        )
+        say(f"{left} of them still wait for {destination.shown}; what happened is in {log}.")
 
 
 def _nothing_to_show(home: Home, destination: Destination) -> InputError:
@@ -105,7 +99,9 @@ def _signals_interrupt() -> Iterator[None]:
         raise KeyboardInterrupt
 
     former = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN  # `nohup` keeps its meaning
     }
     try:
         yield

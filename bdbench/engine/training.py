@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from bdbench.api import Checkpoint, Examples, InputError, Model, NonFiniteError, Recipe, SeedStream
-from bdbench.engine.batching import training_batches
-from bdbench.engine.inference import to_device
-from bdbench.engine.meter import Meter
-from bdbench.engine.numerics import autocast, check_finite_weights, device, seeded
+from bdbench.api import Checkpoint, Engine, Examples, InputError, Recipe, SeedStream
+from bdbench.engine.numerics import check_finite_weights, device, seeded
 
 __all__ = ["train"]
 
 
 def train(
-    model: Model,
+    engine: Engine,
     module: torch.nn.Module,
     like: Checkpoint,
     rows: Examples,
     *,
     recipe: Recipe,
     seeds: SeedStream,
-    precision: str,
-    meter: Meter,
+    penalty: Callable[[torch.nn.Module], torch.Tensor] | None = None,
 ) -> None:
     """Trains a module in place; the last step's weights are kept.
 
@@ -39,33 +36,22 @@ def train(
     """
     if not len(rows):
         raise InputError("there are no rows to train on", expected="at least one row")
-    items = model.encode(rows, like)
-    sizes = [model.size(item) for item in items]
-    epochs = [
-        training_batches(sizes, recipe.batch_size, seeds.child("order", epoch).random())
-        for epoch in range(recipe.epochs)
-    ]
-    steps = sum(len(batches) for batches in epochs)
-    optimizer = torch.optim.AdamW(_groups(module, recipe), lr=recipe.learning_rate)
+    module.to(device()).train()
+    # One pass over the weights instead of a dozen: a tenth of the time of the plain optimizer.
+    optimizer = torch.optim.AdamW(_groups(module, recipe), lr=recipe.learning_rate, fused=True)
+    steps = recipe.epochs * -(-len(rows) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _factor(step, steps, recipe.warmup)
     )
-    module.to(device()).train()
     with seeded(seeds.child("dropout").seed()):
-        for batch in (batch for batches in epochs for batch in batches):
-            inputs = to_device(model.collate([items[row] for row in batch]))
-            with autocast(precision):
-                raw = model.forward(module, inputs)
-            loss = model.loss(raw, [rows.labels[row] for row in batch]).mean()
-            _check_loss(loss)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.max_grad_norm)
-            optimizer.step()
-            schedule.step()
-            meter.forward_rows += len(batch)
-            meter.backward_rows += len(batch)
-            meter.gradient_steps += 1
+        for epoch in range(recipe.epochs):
+            order = seeds.child("order", epoch)
+            for inputs, labels in engine.batches(like, rows, recipe.batch_size, order):
+                loss = engine.loss(module, inputs, labels).mean()
+                if penalty is not None:
+                    loss = loss + penalty(module)
+                engine.step(optimizer, loss, len(labels), recipe.max_grad_norm)
+                schedule.step()
     module.eval()
     check_finite_weights(module, "after training")
 
@@ -86,14 +72,3 @@ def _factor(step: int, steps: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / rising
     return max(0.0, (steps - step) / max(1, steps - rising))
-
-
-def _check_loss(loss: torch.Tensor) -> None:
-    if not torch.isfinite(loss):
-        raise NonFiniteError(
-            "the training loss is not finite",
-            where="training",
-            found=str(loss.item()),
-            expected="a finite number",
-            next="lower training.learning_rate, or set training.precision: fp32",
-        )

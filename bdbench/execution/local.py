@@ -29,6 +29,7 @@ class _Running:
     process: BaseProcess
     connection: Connection
     started: float
+    device: str | None
 
 
 class LocalExecutor(Executor):
@@ -45,11 +46,12 @@ class LocalExecutor(Executor):
         super().__init__(config)
         self._running: list[_Running] = []
         self._workers = 1
+        self._devices = _cuda_devices()
         self._context = multiprocessing.get_context("forkserver")
 
     def start(self, home: Path) -> None:  # noqa: ARG002 -- tasks name their home
         """Starts the warm parent."""
-        self._workers = self.config.workers or _processors()
+        self._workers = self.config.workers or len(self._devices) or _processors()
         self._context.set_forkserver_preload(["bdbench.execution.warm"])
 
     @property
@@ -60,15 +62,20 @@ class LocalExecutor(Executor):
     def submit(self, task: StageTask) -> None:
         """Forks a worker."""
         ours, theirs = self._context.Pipe()
+        device = self._least_used_device()
         # multiprocessing's own types promise less than a pipe's two ends are.
         process = self._context.Process(
             target=work,
-            args=(theirs, task.home, dict(task.document), tuple(disabled_names())),
+            args=(theirs, task.home, dict(task.document), tuple(disabled_names()), device),
             daemon=True,
         )
         process.start()
         theirs.close()
-        self._running.append(_Running(task, process, ours, time.perf_counter()))
+        self._running.append(_Running(task, process, ours, time.perf_counter(), device))
+
+    def _least_used_device(self) -> str | None:
+        used = [item.device for item in self._running]
+        return min(self._devices, key=used.count, default=None)
 
     def wait(self, timeout: float) -> list[StageOutcome]:
         """The tasks that ended since the last call."""
@@ -144,6 +151,15 @@ def _outcome(item: _Running) -> StageOutcome:
 
 
 def _processors() -> int:
-    """CUDA devices where there are any, else the processors that this process may use."""
-    devices = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return devices or len(os.sched_getaffinity(0))
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _cuda_devices() -> list[str]:
+    """The CUDA devices to share out, found without torch: those that the user left visible."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in visible.split(",") if name]
+    names = sorted(
+        int(path.name.removeprefix("nvidia")) for path in Path("/dev").glob("nvidia[0-9]*")
+    )
+    return [str(name) for name in names]

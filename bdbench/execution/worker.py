@@ -15,7 +15,11 @@ __all__ = ["work"]
 
 
 def work(
-    connection: Connection, home: Path, document: Mapping[str, Any], disabled: tuple[str, ...]
+    connection: Connection,
+    home: Path,
+    document: Mapping[str, Any],
+    disabled: tuple[str, ...],
+    device: str | None,
 ) -> None:
     """Makes a stage and sends ``(seconds, error or None)``.
 
@@ -24,10 +28,14 @@ def work(
         home: The folder that everything lives under.
         document: The stage.
         disabled: Plugins not to import.
+        device: The CUDA device to use; None for the CPU.
     """
     # Ctrl-C reaches the whole group; only the main process decides what to do then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect_output(home / "logs" / f"{document['kind']}-{document['key'][:16]}.log")
+    if device is not None:
+        # The warm parent has imported torch, but has not touched CUDA: this is still in time.
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
     started = time.perf_counter()
 

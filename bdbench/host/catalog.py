@@ -160,12 +160,13 @@ class Host:
         warnings = []
         for plugin in self.plugins:
             module = self._manager.get_plugin(plugin.id)
-            if module is None or not hasattr(module, hook_name):
+            if module is None:
                 continue
             others = [other for other in self._manager.get_plugins() if other is not module]
             try:
                 self._manager.subset_hook_caller(hook_name, others)(event=event)
-            except Exception as error:  # noqa: BLE001 -- an observer changes no result
+            # An observer changes no result, and ends no run.
+            except (Exception, SystemExit) as error:  # noqa: BLE001
                 warnings.append(f"{plugin.id}: {hook_name}: {type(error).__name__}: {error}")
         return warnings
 

@@ -74,7 +74,8 @@ class Store:
     def keys(self) -> set[str]:
         """The keys of all objects; their files are not read."""
         found: set[str] = set()
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / "objects") as shards:
+        nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with nothing, os.scandir(self.root / "objects") as shards:
             for shard in shards:
                 with os.scandir(shard) as entries:
                     found.update(entry.name for entry in entries)

@@ -29,7 +29,8 @@ def load_suite(name: str, host: Host, overrides: Sequence[str] = ()) -> Suite:
         PluginError: No plugin brings such a preset.
     """
     path = Path(name)
-    is_file = path.suffix in {".yaml", ".yml"} or len(path.parts) > 1
+    # Not every name with a slash: `distribution/name` is a preset's full name.
+    is_file = path.suffix in {".yaml", ".yml"} or name.startswith((".", "/", "~"))
     if not is_file:
         path = suite_file(host, name)
     document = read_document(path, source=name if is_file else f"preset {name}")
@@ -71,7 +72,7 @@ def _override(document: Document, text: str) -> None:
     for name in parents:
         target = _descend(target, name, where)
     place = _position(target, last, where)
-    if isinstance(target, list) and isinstance(target[place], str):
+    if isinstance(target, list) and not last.isdecimal():
         raise InputError(
             "an override names an entry, not a setting of it",
             where=where,
@@ -83,19 +84,18 @@ def _override(document: Document, text: str) -> None:
 def _descend(target: Any, name: str, where: str) -> Any:
     place = _position(target, name, where)
     if isinstance(target, list):
-        return _settings(target, place, name)
+        return _settings(target, place)
     if target.get(place) is None:
         target[place] = {}
     return target[place]
 
 
-def _settings(items: list[Any], place: int, name: str) -> Any:
+def _settings(items: list[Any], place: int) -> Any:
     """The settings of an entry of a list, which may stand there as a bare name."""
     item = items[place]
     if isinstance(item, str):
         item = items[place] = {item: {}}
-    if isinstance(item, dict):
-        component = next((key for key in item if key != "name"), name)
+    if isinstance(item, dict) and (component := next((key for key in item if key != "name"), "")):
         if item[component] is None:
             item[component] = {}
         return item[component]
@@ -106,7 +106,7 @@ def _position(target: Any, name: str, where: str) -> Any:
     if isinstance(target, dict):
         return name
     if isinstance(target, list):
-        if name.isdigit() and int(name) < len(target):
+        if name.isdecimal() and int(name) < len(target):
             return int(name)
         for index, item in enumerate(target):
             named = isinstance(item, dict) and (item.get("name") == name or name in item)

@@ -136,15 +136,11 @@ def resolve(suite: Suite, host: Host) -> ResolvedSuite:
     def part(kind: str, entry: Entry) -> Part:
         return _part(host, kind, entry, suite.document)
 
-    attacks = tuple(part("attack", entry) for entry in suite.attacks)
-    if not any(attack.is_control for attack in attacks):
-        none = Entry("none", "none", {}, suite.document.where(("attacks",)))
-        attacks = (part("attack", none), *attacks)
     return ResolvedSuite(
         suite=suite,
         datasets=tuple(part("dataset", entry) for entry in suite.datasets),
         models=tuple(part("model", entry) for entry in suite.models),
-        attacks=attacks,
+        attacks=tuple(part("attack", entry) for entry in suite.attacks),
         defenses=tuple(
             _defense(label, tuple(part("defense", entry) for entry in entries))
             for label, entries in suite.defenses

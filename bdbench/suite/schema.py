@@ -27,6 +27,7 @@ __all__ = [
 
 CONTROL = "control"
 OTHER = "other"
+BASELINES = {"none", "bdbench/none"}
 
 
 class _Part(BaseModel):
@@ -172,10 +173,10 @@ def parse_suite(document: Document) -> Suite:
             next="see docs/suites.md for an example",
         )
     fields = _validate_fields(document, data)
-    attacks = tuple(_entries(document, "attacks", fields.attacks, "none"))
+    attacks = tuple(_entries(document, "attacks", fields.attacks, baseline=True))
     references = tuple(
         item
-        if item in {CONTROL, OTHER}
+        if item in (CONTROL, OTHER)
         else _entry(document, ("defender", "references", index), item)
         for index, item in enumerate(fields.defender.references)
     )
@@ -201,17 +202,17 @@ def _validate_fields(document: Document, data: dict[str, Any]) -> SuiteFields:
         return validate(SuiteFields, data, where="", hint="bdbench show --suite-keys")
     except InputError as error:
         place = tuple(part for part in error.where.split(".") if part)
-        typed = tuple(int(part) if part.isdigit() else part for part in place)
+        typed = tuple(int(part) if part.isdecimal() else part for part in place)
         error.where = document.where(typed)
         raise
 
 
 def _entries(
-    document: Document, key: str, items: list[Any], always: str | None = None
+    document: Document, key: str, items: list[Any], *, baseline: bool = False
 ) -> Iterator[Entry]:
     entries = [_entry(document, (key, index), item) for index, item in enumerate(items)]
-    if always and all(entry.component != always for entry in entries):
-        entries.insert(0, Entry(always, always, {}, document.where((key,))))
+    if baseline and not any(entry.component in BASELINES for entry in entries):
+        entries.insert(0, _baseline(document, key))
     _refuse_twins(document, key, [entry.label for entry in entries])
     yield from entries
 
@@ -226,10 +227,15 @@ def _compositions(document: Document, items: list[Any]) -> Iterator[tuple[str, t
         else:
             entry = _entry(document, place, item)
             found.append((entry.label, (entry,)))
-    if all(parts[0].component != "none" for _, parts in found):
-        found.insert(0, ("none", (Entry("none", "none", {}, document.where(("defenses",))),)))
+    if not any(len(parts) == 1 and parts[0].component in BASELINES for _, parts in found):
+        found.insert(0, ("none", (_baseline(document, "defenses"),)))
     _refuse_twins(document, "defenses", [label for label, _ in found])
     yield from found
+
+
+def _baseline(document: Document, key: str) -> Entry:
+    """Under its full name: a plugin that claims the short one must not take it away."""
+    return Entry("none", "bdbench/none", {}, document.where((key,)))
 
 
 def _refuse_twins(document: Document, key: str, labels: list[str]) -> None:
@@ -273,8 +279,8 @@ def _named(text: str, label: str | None, config: Mapping[str, Any], where: str) 
                 "a name on the hub needs a revision, or results could not be reproduced",
                 where=where,
                 found=text,
-                expected=f"{text}@<commit>",
-                next=f"look up the commit on the hub's page and write `- {text}@<commit>`",
+                expected=f"hf:{name}@<commit>",
+                next=f"look up the commit on the hub's page and write `- hf:{name}@<commit>`",
             )
         config = {"name": name, "revision": revision, **config}
         return Entry(label or name.rpartition("/")[2], "hub", config, where)

@@ -115,7 +115,7 @@ class EncoderClassifier(Classifier):
                 raise InputError(
                     "the architecture cannot classify texts",
                     where=str(config.model_type),
-                    found=str(error).splitlines()[0],
+                    found=str(error).partition("\n")[0],
                     expected="an encoder that transformers has a sequence classifier for",
                     next="choose another model",
                 ) from error

@@ -45,16 +45,16 @@ class DatasetInput:
     Attributes:
         name: The data set's name in the suite.
         digest: The key of the stage that made it, as much as MLflow keeps.
-        stage: The whole key.
         context: What it was used for.
         source: Where it came from, as JSON.
+        profile: What its stage noted, such as its rows, as JSON; None if that is long.
     """
 
     name: str
     digest: str
-    stage: str
     context: str
     source: str
+    profile: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +229,18 @@ def _datasets(record: Mapping[str, Any]) -> Iterator[DatasetInput]:
         if stage:
             component = record[part]
             source = {"component": component["component"], "config": component["config"]}
-            text = json.dumps(source, sort_keys=True)
-            if len(text) > NOTE_LENGTH:
-                text = json.dumps({"component": component["component"]})
-            yield DatasetInput(shown, stage[:DIGEST_LENGTH], stage, context, text)
+            yield DatasetInput(
+                name=shown,
+                digest=stage[:DIGEST_LENGTH],
+                context=context,
+                source=_json(source) or "{}",
+                profile=_json(record["notes"].get(role, {})),
+            )
+
+
+def _json(data: Any) -> str | None:
+    text = json.dumps(data, sort_keys=True)
+    return text if len(text) <= NOTE_LENGTH else None
 
 
 def _milliseconds(costs: Any) -> int:

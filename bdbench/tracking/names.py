@@ -23,10 +23,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 def safe_name(name: str) -> str:
     """A metric or parameter name that MLflow accepts: word characters, ``. - : /`` and spaces.
 
-    MLflow also refuses what would not be a plain relative path, such as ``a//b`` or ``../a``.
+    MLflow also refuses what is no plain relative path (``a//b``) or begins with two dots.
     """
     parts = _FOREIGN.sub("_", _plain(name)).split("/")
     safe = "/".join("_" if part in {"", ".", ".."} else part for part in parts)
+    if safe.startswith(".."):
+        safe = f"_{safe}"
     return safe if len(safe) <= NAME_LENGTH else f"{safe[: NAME_LENGTH - 9]}-{_digest(name)}"
 
 

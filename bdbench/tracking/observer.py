@@ -87,7 +87,8 @@ class RunObserver:
         """
         files = self._leaderboard()
         said = repr([status, files]).replace(self._run_id, "")
-        if self._put_run({"status": status, "files": files}, _digest(said)):
+        self._put_run({"status": status, "files": files}, _digest(said))
+        if self._spool.pending():
             self._keep_publishing()
         process, self._process = self._process, None
         if process is None:
@@ -120,11 +121,9 @@ class RunObserver:
         found = {name: folder / name for name in LEADERBOARD}
         return {name: path.read_text("utf-8") for name, path in found.items() if path.is_file()}
 
-    def _put_run(self, body: Mapping[str, Any], digest: str) -> bool:
+    def _put_run(self, body: Mapping[str, Any], digest: str) -> None:
         key = key_of("run", self._suite)
-        return self._spool.put(
-            "run", key, body, suite=self._suite, run_id=self._run_id, digest=digest
-        )
+        self._spool.put("run", key, body, suite=self._suite, run_id=self._run_id, digest=digest)
 
     def _keep_publishing(self) -> None:
         """Starts a publisher unless one of ours is at work; a few times at most."""

@@ -89,7 +89,7 @@ class Publisher:
                 waiting = self._spool.pending()
                 if waiting and self._has_turn():
                     fruitless = 0 if self._round(waiting) else fruitless + 1
-                    pause = min(2.0**fruitless - 1, LONGEST_PAUSE_SECONDS)
+                    pause = min(2.0 ** min(fruitless, 10) - 1, LONGEST_PAUSE_SECONDS)
                     deadline = 0.0
                 if over and self._is_enough(fruitless, deadline):
                     return Outcome(self._published, len(self._spool.pending()), self._error)
@@ -192,10 +192,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("home", type=Path, help="folder that everything lives under")
     parser.add_argument("--parent", type=int, help="process to publish beside")
     options = parser.parse_args(arguments)
-    os.nice(NICENESS)  # a result is worth more than its picture
     if options.parent is None:
         outcome = drain(options.home)
     else:
+        os.nice(NICENESS)  # a result is worth more than its picture
         home = Home(options.home)
         publisher = Publisher(home, resolve_destination(home))
         outcome = publisher.follow(_until_over(options.parent))

@@ -13,7 +13,7 @@ import getpass
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import distributions
 from pathlib import Path
@@ -56,6 +56,7 @@ def _settle_environment() -> None:
         MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false",
         MLFLOW_ENABLE_ASYNC_LOGGING="false",
         MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
     )
     patience = {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -180,10 +181,7 @@ class Tracker:
         )
         run_id: str = run.info.run_id
         if run.data.tags.get(COMPLETE) != "true":
-            # A victim may be met again by a record that names its files elsewhere; MLflow takes
-            # a parameter once.
-            missing = content.parameters.keys() - run.data.params.keys()
-            self._fill(run_id, content, tags, missing)
+            self._fill(run, content, tags)
             log_artifacts(run_id)
             client.set_terminated(run_id, content.status, content.end_ms)
             if content.settled:
@@ -202,7 +200,7 @@ class Tracker:
         tags: Mapping[str, str],
     ) -> tuple[Run, list[Run]]:
         """The run of this key and digest, made if there is none, and others of the key."""
-        run, others = self._find(experiment, key, digest)
+        run, others = None, []
         if run is None:
             identity = {KEY: key, DIGEST: digest, "mlflow.user": self._user}
             self._client.create_run(
@@ -234,13 +232,12 @@ class Tracker:
             return None, runs
         return same[0], [run for run in runs if run.info.run_id != same[0].info.run_id]
 
-    def _fill(
-        self,
-        run_id: str,
-        content: RunContent,
-        tags: Mapping[str, str],
-        missing: Collection[str],
-    ) -> None:
+    def _fill(self, run: Run, content: RunContent, tags: Mapping[str, str]) -> None:
+        """Logs what a run lacks.
+
+        A victim may be met again by another cell's record, at another time and naming its files
+        elsewhere; MLflow refuses a changed parameter and adds a point to a metric.
+        """
         from mlflow.entities import (  # noqa: PLC0415
             Dataset,
             DatasetInput,
@@ -250,31 +247,21 @@ class Tracker:
             RunTag,
         )
 
+        run_id: str = run.info.run_id
+        metrics = {n: v for n, v in content.metrics.items() if n not in run.data.metrics}
+        parameters = {n: v for n, v in content.parameters.items() if n not in run.data.params}
         self._client.log_batch(
             run_id,
-            metrics=[
-                Metric(name, value, content.end_ms, 0) for name, value in content.metrics.items()
-            ],
-            params=[
-                Param(name, value) for name, value in content.parameters.items() if name in missing
-            ],
+            metrics=[Metric(name, value, content.end_ms, 0) for name, value in metrics.items()],
+            params=[Param(name, value) for name, value in parameters.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
         inputs = []
         for data in content.datasets:
-            rows = self._rows(data.stage)
-            dataset = Dataset(data.name, data.digest, "bdbench", data.source, profile=rows)
+            dataset = Dataset(data.name, data.digest, "bdbench", data.source, profile=data.profile)
             inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", data.context)]))
         if inputs:
             self._client.log_inputs(run_id, inputs)
-
-    def _rows(self, stage: str) -> str | None:
-        """What the stage that made a data set noted about it, as JSON."""
-        store = Store(self._home.store)
-        if not _is_key(stage) or not store.contains(stage):
-            return None
-        text = json.dumps(store.meta(stage).get("notes", {}), sort_keys=True)
-        return text if len(text) <= NOTE_LENGTH else None
 
     def _log_artifacts(self, run_id: str, record: Mapping[str, Any]) -> None:
         client, store = self._client, Store(self._home.store)

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+
 from bdbench.home import Home
 from bdbench.tracking.destination import own_database, resolve_destination
 from bdbench.tracking.observer import RunObserver
@@ -95,15 +96,11 @@ def home(tmp_path, database):
 
 
 @pytest.fixture
-def client(home):
+def runs(home):
+    """The active runs of a suite's experiment, by kind; and MLflow's client."""
     from mlflow import MlflowClient
 
-    return MlflowClient(resolve_destination(home, {}).uri)
-
-
-@pytest.fixture
-def runs(client):
-    """The active runs of a suite's experiment, by kind."""
+    client = MlflowClient(resolve_destination(home, {}).uri)
 
     def find(kind="cell", suite="quick", where="", view=1):
         experiment = client.get_experiment_by_name(f"bdbench/{suite}")
@@ -112,6 +109,7 @@ def runs(client):
         query = f"tags.`bdbench.kind` = '{kind}'{where}"
         return list(client.search_runs([experiment.experiment_id], query, run_view_type=view))
 
+    find.client = client
     return find
 
 

@@ -4,6 +4,9 @@ import math
 import posixpath
 import re
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bdbench.tracking.names import (
     by_safe_name,
     cut_lines,
@@ -13,8 +16,6 @@ from bdbench.tracking.names import (
     one_line,
     safe_name,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ANY_TEXT = st.text(st.characters(), max_size=300) | st.text("./_- :a", max_size=300)
 

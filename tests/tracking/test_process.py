@@ -9,10 +9,10 @@ import time
 
 import psutil
 import pytest
+
 from bdbench.api import CellEvent, PlanBuilt, RunEvent
 from bdbench.tracking import hooks
 from bdbench.tracking.destination import resolve_destination
-from bdbench.tracking.publisher import drain
 from bdbench.tracking.spool import Spool
 
 COMPLETE = " and tags.`bdbench.complete` = 'true'"
@@ -27,9 +27,9 @@ def wait_for(condition, seconds=40):
 
 
 def publishers(home):
-    """Publishers of a home that are at work."""
+    """Publishers of a home that are at work; the dead have no command line."""
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
+    for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
         if "bdbench.tracking.publisher" in command and str(home.path) in command:
             found.append(process)
@@ -61,67 +61,56 @@ def test_hooks_import_nothing_heavy():
     assert shown.stdout == "[]\n"
 
 
-def test_a_publisher_that_is_killed_is_replaced_and_a_cached_run_starts_none(
-    home, runs, make_record, capsys, monkeypatch
-):
-    spool = Spool(home, resolve_destination(home))
-    marks = home.spool / "published"
-    start(home)
-    for seed in range(4):
-        record = make_record(seed=seed)
-        hooks.bdbench_cell_finished(CellEvent("run-1", home.path, record))
-    wait_for(lambda: len(list(marks.rglob("*.json"))) > 1)
-    (process,) = publishers(home)
-    process.kill()
-    wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
-    for seed in range(4, 6):
-        record = make_record(seed=seed)
-        hooks.bdbench_cell_finished(CellEvent("run-1", home.path, record))
-    finish(home)
-    assert capsys.readouterr().err == ""
-    assert spool.pending() == []
-    assert {run.data.params["seed"] for run in runs(where=COMPLETE)} == set("012345")
-    assert len(runs()) == 6
-    wait_for(lambda: not publishers(home))
-
-    def never(*_, **__):
-        raise AssertionError("a cached run started a publisher")
-
-    monkeypatch.setattr(subprocess, "Popen", never)
-    start(home, "run-2", cells=0)
-    for seed in range(6):
-        hooks.bdbench_cell_finished(CellEvent("run-2", home.path, make_record(seed=seed)))
-    finish(home, "run-2")
-    assert spool.pending() == []
-
-
 RUN = """
-import json, sys, time
+import json, sys
 from pathlib import Path
 from bdbench.api import CellEvent, PlanBuilt, RunEvent
 from bdbench.tracking import hooks
 
 home = Path(sys.argv[1])
-hooks.bdbench_plan_built(PlanBuilt("quick", {"to run": 3}, {}))
+hooks.bdbench_plan_built(PlanBuilt("quick", {"to run": 6}, {}))
 hooks.bdbench_run_started(RunEvent("run-1", "quick", home, "started"))
-for record in json.load(sys.stdin):
-    hooks.bdbench_cell_finished(CellEvent("run-1", home, record))
-print("spooled", flush=True)
-time.sleep(600)
+for line in sys.stdin:
+    hooks.bdbench_cell_finished(CellEvent("run-1", home, json.loads(line)))
+    print("spooled", flush=True)
 """
 
 
-def test_a_publisher_outlives_a_killed_run_only_to_finish_its_work(home, runs, make_record):
+def test_publisher_and_run_are_killed_and_all_is_there_once(home, runs, make_record, monkeypatch):
+    def send(records):
+        for record in records:
+            run.stdin.write(json.dumps(record) + "\n")
+            run.stdin.flush()
+            assert run.stdout.readline() == "spooled\n"
+
+    records = [make_record(seed=seed) for seed in range(6)]
     command = [sys.executable, "-c", RUN, str(home.path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as run:
-        run.stdin.write(json.dumps([make_record(seed=seed) for seed in range(3)]))
-        run.stdin.close()
-        assert run.stdout.readline() == "spooled\n"
+        send(records[:4])
+        wait_for(lambda: len(list((home.spool / "published").rglob("*.json"))) > 1)
+        (process,) = publishers(home)
+        process.kill()
+        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        send(records[4:])
         assert len(publishers(home)) == 1
         run.kill()
     wait_for(lambda: not publishers(home))
-    assert {run.data.params["seed"] for run in runs(where=COMPLETE)} == {"0", "1", "2"}
+    assert {run.data.params["seed"] for run in runs(where=COMPLETE)} == set("012345")
+    assert len(runs()) == 6
+    assert len(runs("victim")) == 6
+
+    def never(*_, **__):
+        raise AssertionError("a cached run started a publisher")
+
+    finish(home, "run-2")
+    wait_for(lambda: not publishers(home))
+    monkeypatch.setattr(subprocess, "Popen", never)
+    start(home, "run-3", cells=0)
+    for record in records:
+        hooks.bdbench_cell_finished(CellEvent("run-3", home.path, record))
+    finish(home, "run-3")
+    assert Spool(home, resolve_destination(home)).pending() == []
 
 
 def test_a_server_that_is_down_costs_a_moment_and_a_line(home, make_record, capsys, monkeypatch):
@@ -139,13 +128,19 @@ def test_a_server_that_is_down_costs_a_moment_and_a_line(home, make_record, caps
     wait_for(lambda: not publishers(home))
 
 
-def test_who_interrupts_does_not_wait(home, make_record):
+def test_who_interrupts_does_not_wait_and_the_next_run_publishes_the_rest(
+    home, runs, make_record, capsys
+):
     start(home)
     hooks.bdbench_cell_finished(CellEvent("run-1", home.path, make_record()))
     began = time.monotonic()
     finish(home, status="interrupted")
     assert time.monotonic() - began < 1
+    assert "not in MLflow yet" in capsys.readouterr().err
     for process in publishers(home):
         process.kill()
+    start(home, "run-2", cells=0)
+    finish(home, "run-2")
+    assert capsys.readouterr().err == ""
+    assert len(runs(where=COMPLETE)) == 1
     wait_for(lambda: not publishers(home))
-    assert drain(home.path).left == 0

@@ -5,6 +5,7 @@ import math
 import time
 
 import pytest
+
 from bdbench.store.objects import Store
 from bdbench.tracking import publisher as publishing
 from bdbench.tracking.destination import resolve_destination
@@ -24,6 +25,14 @@ WRITES = {
     "set_tag",
     "delete_run",
 }
+
+
+def put_predictions(home, record):
+    def make(folder):
+        (folder / "predictions.parquet").write_bytes(b"PAR1")
+        return {"notes": {}}
+
+    Store(home.store).ensure("predictions", record["stages"]["predictions_clean"], make)
 
 
 class Killed(BaseException):
@@ -69,7 +78,7 @@ def kill_after(home):
     return kill
 
 
-def test_a_cell_becomes_one_run_below_its_victim(home, observer, runs, client, make_record):
+def test_a_cell_becomes_one_run_below_its_victim(home, observer, runs, make_record):
     observer.finished_cell(make_record(defense="merge"))
     observer.finished_cell(make_record(defense="onion"))
     assert drain(home.path) == publishing.Outcome(2, 0)
@@ -117,26 +126,21 @@ def test_a_cell_becomes_one_run_below_its_victim(home, observer, runs, client, m
     assert tags.items() <= merge.data.tags.items()
     inputs = {
         (entry.dataset.name, entry.dataset.digest)
-        for entry in client.get_run(merge.info.run_id).inputs.dataset_inputs
+        for entry in runs.client.get_run(merge.info.run_id).inputs.dataset_inputs
     }
     stages = make_record()["stages"]
     assert inputs == {("sst2", stages["data"][:12]), ("sst2 + badnets", stages["poison"][:12])}
 
 
 def test_artifacts_hold_record_environment_lock_and_predictions(
-    home, observer, runs, client, make_record, tmp_path
+    home, observer, runs, make_record, tmp_path
 ):
     record = make_record()
-
-    def make(folder):
-        (folder / "predictions.parquet").write_bytes(b"PAR1")
-        return {"notes": {}}
-
-    Store(home.store).ensure("predictions", record["stages"]["predictions_clean"], make)
+    put_predictions(home, record)
     observer.finished_cell(record)
     drain(home.path)
     (run,) = runs()
-    folder = client.download_artifacts(run.info.run_id, "", str(tmp_path))
+    folder = runs.client.download_artifacts(run.info.run_id, "", str(tmp_path))
     names = {path.relative_to(folder).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert {
         "record.json",
@@ -149,35 +153,30 @@ def test_artifacts_hold_record_environment_lock_and_predictions(
     assert "\npluggy==" in (tmp_path / "requirements.txt").read_text("utf-8")
 
 
-def test_rows_of_a_data_set_come_from_its_stage(home, observer, runs, client, make_record):
-    record = make_record()
+def test_rows_of_a_data_set_come_from_what_its_stage_noted(home, observer, runs, make_record):
     notes = {"rows": {"train": 100, "test": 20}}
-    Store(home.store).ensure("data", record["stages"]["data"], lambda _: {"notes": notes})
-    observer.finished_cell(record)
+    observer.finished_cell(make_record(notes={"data": notes, "poison": {"ids": "x" * 10_000}}))
     drain(home.path)
     (run,) = runs()
-    inputs = client.get_run(run.info.run_id).inputs.dataset_inputs
-    profiles = {entry.dataset.name: entry.dataset.profile for entry in inputs}
-    assert json.loads(profiles["sst2"]) == notes
-    assert not profiles["sst2 + badnets"]
+    inputs = runs.client.get_run(run.info.run_id).inputs.dataset_inputs
+    data = {entry.dataset.name: entry.dataset for entry in inputs}
+    assert json.loads(data["sst2"].profile) == notes
+    assert not data["sst2 + badnets"].profile
+    assert json.loads(data["sst2"].source)["config"] == {"train": "a.parquet"}
 
 
 def test_killed_after_any_write_everything_is_there_once(
-    home, observer, kill_after, runs, client, make_record
+    home, observer, kill_after, runs, make_record
 ):
     """A failure was published; its success is interrupted at every single write in turn."""
     seen = set()
-    for writes in range(1, 60):
+    put_predictions(home, make_record())
+    for writes in range(1, 30):
+        observer.finished_cell(make_record(suite=f"suite-{writes}", status="failed", costs={}))
+    assert drain(home.path).left == 0
+    for writes in range(1, 30):
         suite = f"suite-{writes}"
-        record = make_record(suite=suite)
-        Store(home.store).ensure(
-            "predictions",
-            record["stages"]["predictions_clean"],
-            lambda folder: (folder / "predictions.parquet").write_bytes(b"PAR1") and {},
-        )
-        observer.finished_cell(make_record(suite=suite, status="failed", costs={}))
-        drain(home.path)
-        observer.finished_cell(record)
+        observer.finished_cell(make_record(suite=suite))
         killed = kill_after(writes)
         seen.add(killed)
         assert drain(home.path).left == 0
@@ -190,24 +189,39 @@ def test_killed_after_any_write_everything_is_there_once(
         assert (cell.info.status, victim.info.status) == ("FINISHED", "FINISHED")
         for run in (cell, victim):
             for name in run.data.metrics:
-                assert len(client.get_metric_history(run.info.run_id, name)) == 1
-        inputs = client.get_run(cell.info.run_id).inputs.dataset_inputs
+                assert len(runs.client.get_metric_history(run.info.run_id, name)) == 1
+        inputs = runs.client.get_run(cell.info.run_id).inputs.dataset_inputs
         assert len(inputs) == 2
-        listed = {entry.path for entry in client.list_artifacts(cell.info.run_id)}
+        listed = {entry.path for entry in runs.client.list_artifacts(cell.info.run_id)}
         assert listed == {"record.json", "environment.json", "requirements.txt", "predictions"}
         if killed is None:
             break
     assert seen == {None, *WRITES} - {"create_experiment", "set_experiment_tag"}
 
 
-def test_killed_while_an_experiment_is_new(home, observer, kill_after, runs, client, make_record):
+def test_killed_while_an_experiment_is_new(home, observer, kill_after, runs, make_record):
     for writes in (1, 2, 3, 4):
         observer.finished_cell(make_record(suite=f"new-{writes}"))
         assert kill_after(writes) in {"create_experiment", "set_experiment_tag"}
         assert drain(home.path).left == 0
         (cell,) = runs("cell", f"new-{writes}", COMPLETE)
-        tags = client.get_experiment(cell.info.experiment_id).tags
+        tags = runs.client.get_experiment(cell.info.experiment_id).tags
         assert "mlflow.sharedViewState.bdbench" in tags
+
+
+def test_a_victim_cut_short_is_completed_by_another_cell(
+    home, observer, kill_after, runs, make_record
+):
+    observer.finished_cell(make_record())
+    while kill_after(1) != "log_batch":
+        assert not runs("cell")
+    for path in Spool(home, resolve_destination(home)).pending():
+        path.unlink()
+    observer.finished_cell(make_record(defense="onion", costs={"victim": {"wall_seconds": 60.0}}))
+    assert drain(home.path).left == 0
+    (victim,) = runs("victim", where=COMPLETE)
+    history = runs.client.get_metric_history(victim.info.run_id, "cost/victim/wall_seconds")
+    assert [point.value for point in history] == [60.0]
 
 
 def test_published_again_after_its_marks_are_lost_it_is_still_one(
@@ -262,10 +276,10 @@ def test_what_never_ran_is_no_run(home, observer, make_record):
     assert not home.spool.exists()
 
 
-def test_a_run_created_twice_is_reduced_to_one(home, observer, kill_after, runs, make_record):
+def test_a_run_created_twice_is_reduced_to_one(home, observer, runs, make_record):
     """As when an answer is lost and the client asks again."""
     observer.finished_cell(make_record())
-    client = Publisher(home, resolve_destination(home))._tracker._client
+    client = runs.client
     key = key_of("cell", "quick", make_record()["cell_id"])
     (path,) = Spool(home, resolve_destination(home)).pending()
     digest = json.loads(path.read_text("utf-8"))["digest"]
@@ -302,7 +316,7 @@ def test_foreign_text_is_only_text(home, observer, runs, make_record):
     }
     observer.finished_cell({**make_record(), **hostile})
     assert drain(home.path) == publishing.Outcome(1, 0)
-    client = Publisher(home, resolve_destination(home))._tracker._client
+    client = runs.client
     (experiment,) = client.search_experiments(filter_string="name LIKE 'bdbench/%'")
     found = client.search_runs([experiment.experiment_id])
     (run,) = [run for run in found if run.data.tags["bdbench.kind"] == "cell"]
@@ -326,7 +340,7 @@ def test_more_settings_than_fit_are_counted(home, observer, runs, make_record):
     assert run.data.params["left_out"].endswith("more settings; see record.json")
 
 
-def test_the_leaderboard_stands_in_one_run_that_is_renewed(home, observer, runs, client, tmp_path):
+def test_the_leaderboard_stands_in_one_run_that_is_renewed(home, observer, runs, tmp_path):
     folder = home.runs / "run-1"
     folder.mkdir(parents=True)
     for text in ("| merge | 0.5 |", "| merge | 0.4 |"):
@@ -338,19 +352,17 @@ def test_the_leaderboard_stands_in_one_run_that_is_renewed(home, observer, runs,
         assert run.info.run_name == "leaderboard"
         assert run.data.tags["mlflow.note.content"] == text
         assert run.data.tags["bdbench.page"] == "leaderboard.md"
-        listed = {entry.path for entry in client.list_artifacts(run.info.run_id)}
+        listed = {entry.path for entry in runs.client.list_artifacts(run.info.run_id)}
         assert listed == {"leaderboard.md", "leaderboard.json"}
-        path = client.download_artifacts(run.info.run_id, "leaderboard.md", str(tmp_path))
+        path = runs.client.download_artifacts(run.info.run_id, "leaderboard.md", str(tmp_path))
         assert tmp_path.joinpath(path).read_text("utf-8") == text
     assert len(runs("leaderboard", view=3)) == 1
 
 
-def test_a_deleted_experiment_comes_back_with_new_results(
-    home, observer, runs, client, make_record
-):
+def test_a_deleted_experiment_comes_back_with_new_results(home, observer, runs, make_record):
     observer.finished_cell(make_record())
     drain(home.path)
-    client.delete_experiment(client.get_experiment_by_name("bdbench/quick").experiment_id)
+    runs.client.delete_experiment(runs.client.get_experiment_by_name("bdbench/quick").experiment_id)
     observer.finished_cell(make_record(defense="onion"))
     assert drain(home.path).left == 0
     assert len(runs()) == 2

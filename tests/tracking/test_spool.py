@@ -4,11 +4,12 @@ import json
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bdbench.home import Home
 from bdbench.tracking.destination import resolve_destination
 from bdbench.tracking.spool import Spool, key_of
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.fixture

