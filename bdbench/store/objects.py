@@ -1,8 +1,9 @@
 """The content-addressed folder that holds what stages produced. It is the truth.
 
 An object is a folder ``objects/<first two digits>/<key>/`` with the stage's ``files/`` and a
-``manifest.json`` that gives the sha256 of each. It appears by one rename, whole. Readers accept only what the manifest
-proves; what it does not prove is moved to ``quarantine/``, never trusted and never deleted.
+``manifest.json`` that gives the sha256 of each. It appears by one rename, whole. Readers accept
+only what the manifest proves; what it does not prove is moved to ``quarantine/``, never trusted
+and never deleted.
 """
 
 from __future__ import annotations

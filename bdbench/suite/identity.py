@@ -12,14 +12,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from bdbench.api.config import ComponentConfig
 from bdbench.api.seeds import SeedStream
 from bdbench.host.digest import content_digest
 
-__all__ = ["STAGE_REVISIONS", "VERSION", "component_identity", "digest_json", "stage_key"]
+__all__ = [
+    "STAGE_REVISIONS",
+    "VERSION",
+    "component_identity",
+    "digest_json",
+    "stage_key",
+    "with_paths",
+]
 
 VERSION = "v1"
 
@@ -74,15 +84,42 @@ def component_identity(
 
 def config_identity(config: ComponentConfig, *, where: str) -> dict[str, Any]:
     """A configuration as data, with the digest of its content in place of every path."""
-    data: dict[str, Any] = config.model_dump(mode="json")
-    for place, path in config.paths().items():
-        *parents, last = place.split(".")
-        target: Any = data
-        for name in parents:
-            target = target[int(name)] if isinstance(target, list) else target[name]
-        key = int(last) if isinstance(target, list) else last
-        target[key] = {"sha256": content_digest(path, where=f"{where}.{place}")}
+
+    def digest(path: Path, place: str) -> Any:
+        return {"sha256": content_digest(path, where=f"{where}.{place}")}
+
+    return with_paths(config, digest)
+
+
+def with_paths(config: ComponentConfig, change: Callable[[Path, str], Any]) -> dict[str, Any]:
+    """A configuration as JSON data, with ``change(path, place)`` in place of every path."""
+    data: dict[str, Any] = _with_paths(config, config.model_dump(mode="json"), change, "")
     return data
+
+
+def _with_paths(value: Any, plain: Any, change: Callable[[Path, str], Any], place: str) -> Any:
+    """`plain` is what `value` looks like as JSON data: it has its form, and no paths."""
+    if isinstance(value, Path):
+        return change(value, place)
+    if isinstance(value, set | frozenset):
+        # Their order differs from process to process.
+        return sorted(plain, key=canonical)
+    if isinstance(plain, dict):
+        items = (
+            [getattr(value, name) for name in plain]
+            if isinstance(value, BaseModel)
+            else value.values()
+        )
+        return {
+            name: _with_paths(item, old, change, f"{place}.{name}" if place else name)
+            for (name, old), item in zip(plain.items(), items, strict=True)
+        }
+    if isinstance(plain, list):
+        return [
+            _with_paths(item, old, change, f"{place}.{index}")
+            for index, (old, item) in enumerate(zip(plain, value, strict=True))
+        ]
+    return plain
 
 
 def stage_key(kind: str, decides: Mapping[str, Any], seeds: SeedStream | None = None) -> str:

@@ -11,9 +11,9 @@ to an attack's triggered rows are that attack's floor.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from bdbench.api.needs import Needs
 from bdbench.api.seeds import SeedStream
@@ -22,6 +22,8 @@ from bdbench.suite.identity import stage_key
 from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite, task_of
 
 __all__ = ["Cell", "Plan", "Selection", "Stage", "build_plan"]
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +186,17 @@ class _Block:
         self.model = model
         self.seed = seed
         self.seeds = SeedStream(seed)
+        self._shared: dict[tuple[str, ...], Any] = {}
         self.where = f"{dataset.label}, {model.label}, seed {seed}"
         suite = self.resolved.suite
         self.recipe = suite.training.model_dump(mode="json", exclude={"precision"})
         self.granted_rows = suite.defender.clean_rows
+        self.training_identity = {
+            "model": model.identity,
+            "recipe": self.recipe,
+            "precision": self.resolved.precision,
+        }
+        self.training_settings = {**self.training_identity, "model": model.document}
         self.data = self._stage(
             "data",
             dataset.label,
@@ -227,7 +236,9 @@ class _Block:
 
     def _lacking(self, needs: Needs, attack: Part) -> str:
         granted = self.resolved.suite.defender
-        references = len(self.resolved.references_for(attack))
+        references = self._once(
+            ("granted", attack.label), lambda: len(self.resolved.references_for(attack))
+        )
         if needs.access > granted.access_level:
             return f"needs {needs.access.name.lower()}, the suite grants {granted.access}"
         if needs.clean_rows > granted.clean_rows:
@@ -267,6 +278,16 @@ class _Block:
         return key
 
     def _poison(self, attack: Part) -> str:
+        return self._once(("poison", attack.label), lambda: self._make_poison(attack))
+
+    def _once(self, name: tuple[str, ...], make: Callable[[], V]) -> V:
+        """What all defenses of an attack share is worked out once: plans can be large."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        shared: V = self._shared[name]
+        return shared
+
+    def _make_poison(self, attack: Part) -> str:
         return self._stage(
             "poison",
             f"{attack.label}, {self.where}",
@@ -285,26 +306,15 @@ class _Block:
             "victim",
             f"{label}, {self.where}",
             inputs=inputs,
-            decides=self._training_identity(),
-            settings=self._training_settings(),
+            decides=self.training_identity,
+            settings=self.training_settings,
             seeds=seeds,
         )
 
-    def _training_identity(self) -> dict[str, Any]:
-        return {
-            "model": self.model.identity,
-            "recipe": self.recipe,
-            "precision": self.resolved.precision,
-        }
-
-    def _training_settings(self) -> dict[str, Any]:
-        return {
-            "model": self.model.document,
-            "recipe": self.recipe,
-            "precision": self.resolved.precision,
-        }
-
     def _references(self, attack: Part) -> list[str]:
+        return self._once(("references", attack.label), lambda: self._make_references(attack))
+
+    def _make_references(self, attack: Part) -> list[str]:
         return [
             self._victim(
                 part, self.seeds.child("reference", index), f"reference {index + 1} ({part.label})"
@@ -313,6 +323,9 @@ class _Block:
         ]
 
     def _base(self) -> str:
+        return self._once(("base",), self._make_base)
+
+    def _make_base(self) -> str:
         return self._stage(
             "base",
             self.where,
@@ -350,13 +363,13 @@ class _Block:
                 "filters": [part.identity for part in filters],
                 "repairs": [part.identity for part in repairs],
                 "clean_rows": rows,
-                **self._training_identity(),
+                **self.training_identity,
             },
             settings={
                 "filters": [part.document for part in filters],
                 "repairs": [part.document for part in repairs],
                 "clean_rows": rows,
-                **self._training_settings(),
+                **self.training_settings,
             },
             seeds=self.seeds.child("defense"),
         )

@@ -15,7 +15,7 @@ from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
 from bdbench.host.digest import code_digest
 from bdbench.host.plugins import Component
-from bdbench.suite.identity import component_identity
+from bdbench.suite.identity import component_identity, with_paths
 from bdbench.suite.reader import Document
 from bdbench.suite.schema import CONTROL, Entry, Suite
 
@@ -179,16 +179,7 @@ def _part(host: Host, kind: str, entry: Entry, document: Document) -> Part:
 
 def _with_absolute_paths(config: ComponentConfig, folder: Path) -> ComponentConfig:
     """Relative paths start at the suite's folder; ``~`` is the user's home."""
-    if not (paths := config.paths()):
-        return config
-    data = config.model_dump(mode="json")
-    for place, path in paths.items():
-        *parents, last = place.split(".")
-        target: Any = data
-        for name in parents:
-            target = target[int(name)] if isinstance(target, list) else target[name]
-        key = int(last) if isinstance(target, list) else last
-        target[key] = str(folder / path.expanduser())
+    data = with_paths(config, lambda path, _: str(folder / path.expanduser()))
     return type(config).model_validate_json(json.dumps(data))
 
 

@@ -67,5 +67,5 @@ def records(toy_run):
 
 
 def read_records(home):
-    newest = sorted(home.glob("runs/*/records.jsonl"))[-1]
+    newest = max(home.glob("runs/*/records.jsonl"))
     return [json.loads(line) for line in newest.read_text("utf-8").splitlines()]

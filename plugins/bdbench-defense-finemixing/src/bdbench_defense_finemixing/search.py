@@ -1,0 +1,102 @@
+"""Choosing rho on the defender's own clean rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bdbench.api import Checkpoint, Engine, Examples, InputError, SeedStream
+
+if TYPE_CHECKING:
+    import torch
+
+    from bdbench_defense_finemixing.config import MixingConfig
+    from bdbench_defense_finemixing.mixing import Mixer
+
+__all__ = ["choose_rho", "divide"]
+
+
+def choose_rho(
+    mixer: Mixer, config: MixingConfig, rows: Examples, seeds: SeedStream
+) -> tuple[float, dict[str, Any]]:
+    """The smallest rho of the grid that keeps the victim's accuracy.
+
+    1. The clean rows are divided in two, see `divide`.
+    2. The victim, as it is, is measured on the validation part.
+    3. For each rho of the grid, ascending: mix, fine-tune on the other part, measure on the
+       validation part. The first that is at most the tolerance below the victim ends the
+       config.
+    4. If none is, the one with the highest accuracy, the smallest rho of equal ones.
+
+    Returns:
+        The rho, and the whole search for the record.
+
+    Raises:
+        InputError: A part has no rows, or the model does not say classes.
+    """
+    fit, validation = divide(rows, config.validation_share, seeds)
+    if not len(fit) or not len(validation):
+        raise InputError(
+            "too few clean rows to choose rho on",
+            where="rho: auto",
+            found=f"{len(fit)} rows to fit and {len(validation)} to validate",
+            expected="at least one of each",
+            next="grant more under `defender: clean_rows:`, or set rho to a number",
+        )
+    engine, victim = mixer.engine, mixer.victim
+    before = _accuracy(engine, engine.load(victim), victim, validation)
+    # Accuracies are quotients of small whole numbers: what is meant to be equal must be.
+    least = before - config.tolerance - 1e-9
+    tried: list[dict[str, float]] = []
+    for rho in config.grid:
+        module, _ = mixer.repaired(rho, fit)
+        after = _accuracy(engine, module, victim, validation)
+        tried.append({"rho": rho, "accuracy": after})
+        if after >= least:
+            break
+    chosen = max(tried, key=lambda one: (one["accuracy"] >= least, one["accuracy"], -one["rho"]))
+    return chosen["rho"], {
+        "fit_rows": len(fit),
+        "validation_rows": len(validation),
+        "victim_accuracy": before,
+        "tried": tried,
+        "within_tolerance": chosen["accuracy"] >= least,
+    }
+
+
+def divide(rows: Examples, share: float, seeds: SeedStream) -> tuple[Examples, Examples]:
+    """The rows in two parts with the same shares of each label: the rest, and `share` of them.
+
+    The rows are shuffled, sorted by label, and of these every so many-th is taken.
+    """
+    order = list(range(len(rows)))
+    seeds.random().shuffle(order)
+    places = _first_places(rows.labels)
+    order.sort(key=lambda row: places[row])
+    taken = {
+        row
+        for place, row in enumerate(order)
+        if int((place + 1) * share + 1e-9) > int(place * share + 1e-9)
+    }
+    rest = [row for row in range(len(rows)) if row not in taken]
+    return rows.select(rest), rows.select(sorted(taken))
+
+
+def _first_places(labels: Sequence[Any]) -> list[int]:
+    """For each label the place where it first stands: labels need not be sortable."""
+    return [labels.index(label) for label in labels]
+
+
+def _accuracy(engine: Engine, module: torch.nn.Module, like: Checkpoint, rows: Examples) -> float:
+    outputs = engine.predict(module, like, rows)
+    if "prediction" not in outputs:
+        raise InputError(
+            "rho cannot be chosen: the model does not say classes",
+            where="rho: auto",
+            found=f"the outputs {sorted(outputs)}",
+            expected="`prediction` among them",
+            next="set rho to a number",
+        )
+    return float(np.mean(outputs["prediction"] == np.asarray(rows.labels)))
