@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from difflib import get_close_matches
 
 import click
 
@@ -48,6 +49,15 @@ class _LazyGroup(click.Group):
         module = importlib.import_module(f"bdbench.cli.{_module(cmd_name)}")
         command: click.Command = getattr(module, _module(cmd_name))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -78,8 +78,9 @@ class Store:
         nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError)
         with nothing, os.scandir(self.root / "objects") as shards:
             for shard in shards:
-                with os.scandir(shard) as entries:
-                    found.update(entry.name for entry in entries)
+                if shard.is_dir():
+                    with os.scandir(shard) as entries:
+                        found.update(entry.name for entry in entries if self.contains(entry.name))
         return found
 
     def open(self, key: str) -> StoredObject:
@@ -109,30 +110,38 @@ class Store:
     def _manifest(self, key: str) -> dict[str, Any]:
         path = self.path(key) / MANIFEST
         try:
-            manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            valid = manifest["schema"] == SCHEMA and manifest["key"] == key
+            manifest: Any = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
+            if self.path(key).is_dir():
+                self._quarantine(key, "there is no manifest")
             raise CorruptObjectError(
                 "an object is not in the store", where=str(self.path(key))
             ) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             self._quarantine(key, f"manifest: {error}")
-        if not valid:
+        if not _is_manifest(manifest):
+            self._quarantine(key, f"the manifest is not of schema {SCHEMA}")
+        if manifest["key"] != key:
             self._quarantine(key, "another object's manifest")
-        return manifest
+        checked: dict[str, Any] = manifest
+        return checked
 
     def _quarantine(self, key: str, why: str) -> NoReturn:
-        place = self.root / "quarantine" / f"{key}.{time.time_ns()}"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # another process was faster
-            self.path(key).rename(place)
-            (place.parent / f"{place.name}.why.txt").write_text(why + "\n", "utf-8")
+        place = self._set_aside(key, why)
         raise CorruptObjectError(
             "an object in the store does not match its manifest",
             where=str(self.path(key)),
             found=why,
             next=f"run the same command again: it is computed anew (the old one is in {place})",
         )
+
+    def _set_aside(self, key: str, why: str) -> Path:
+        place = self.root / "quarantine" / f"{key}.{time.time_ns()}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            self.path(key).rename(place)
+            (place.parent / f"{place.name}.why.txt").write_text(why + "\n", "utf-8")
+        return place
 
     def ensure(
         self, kind: str, key: str, make: Callable[[Path], Mapping[str, Any]]
@@ -157,6 +166,8 @@ class Store:
             # Another process may have made it while this one waited.
             if self.contains(key):
                 return self.open(key)
+            if self.path(key).exists():
+                self._set_aside(key, "there is no manifest")
             with self._temporary(key) as folder:
                 (folder / FILES).mkdir()
                 meta = make(folder / FILES)
@@ -218,6 +229,20 @@ class Store:
                 expected="a folder on a disk with room that this user may write to",
                 next="choose another place with --home or BDBENCH_HOME",
             ) from error
+
+
+def _is_manifest(data: Any) -> bool:
+    return (
+        isinstance(data, dict)
+        and data.keys() == {"schema", "kind", "key", "files", "meta"}
+        and data["schema"] == SCHEMA
+        and isinstance(data["meta"], dict)
+        and isinstance(data["files"], dict)
+        and all(
+            isinstance(entry, dict) and entry.keys() == {"sha256", "size"}
+            for entry in data["files"].values()
+        )
+    )
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -237,10 +237,13 @@ class _Block:
     def _lacking(self, needs: Needs, attack: Part) -> str:
         granted = self.resolved.suite.defender
         references = self._once(
-            ("granted", attack.label), lambda: len(self.resolved.references_for(attack))
+            ("granted", attack.identity), lambda: len(self.resolved.references_for(attack))
         )
         if needs.access > granted.access_level:
-            return f"needs {needs.access.name.lower()}, the suite grants {granted.access}"
+            return (
+                f"needs access to {needs.access.name.lower()}, the suite grants {granted.access} "
+                "(defender.access)"
+            )
         if needs.clean_rows > granted.clean_rows:
             return (
                 f"needs {needs.clean_rows} clean rows, the suite grants {granted.clean_rows} "
@@ -278,7 +281,7 @@ class _Block:
         return key
 
     def _poison(self, attack: Part) -> str:
-        return self._once(("poison", attack.label), lambda: self._make_poison(attack))
+        return self._once(("poison", attack.identity), lambda: self._make_poison(attack))
 
     def _once(self, name: tuple[str, ...], make: Callable[[], V]) -> V:
         """What all defenses of an attack share is worked out once: plans can be large."""
@@ -312,7 +315,7 @@ class _Block:
         )
 
     def _references(self, attack: Part) -> list[str]:
-        return self._once(("references", attack.label), lambda: self._make_references(attack))
+        return self._once(("references", attack.identity), lambda: self._make_references(attack))
 
     def _make_references(self, attack: Part) -> list[str]:
         return [

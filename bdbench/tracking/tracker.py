@@ -200,7 +200,7 @@ class Tracker:
         tags: Mapping[str, str],
     ) -> tuple[Run, list[Run]]:
         """The run of this key and digest, made if there is none, and others of the key."""
-        run, others = None, []
+        run, others = self._find(experiment, key, digest)
         if run is None:
             identity = {KEY: key, DIGEST: digest, "mlflow.user": self._user}
             self._client.create_run(

@@ -438,6 +438,17 @@ def test_other_is_the_first_attack_that_is_not_the_cells(plan_toy):
     assert poison_behind_the_reference("none") == cell_of(plan).stages["poison"]
 
 
+def test_a_reference_attack_is_its_own_though_it_has_the_name_of_another(plan_toy):
+    reference = {"toy-patch": {"target": 0}}
+    plan = plan_toy(defenses=["toy-mean"], defender={"references": [reference]})
+
+    treated = plan.stages[cell_of(plan, defense="toy-mean").stages["treated"]]
+    (key,) = treated.inputs["references"]
+    poison = plan.stages[plan.stages[key].inputs["poison"]]
+    assert poison.settings["attack"]["config"]["target"] == 0
+    assert poison.key != cell_of(plan).stages["poison"]
+
+
 def test_other_is_nothing_where_there_is_no_other_attack(plan_toy):
     plan = plan_toy(defenses=["toy-mean"], defender={"references": ["other"]})
 

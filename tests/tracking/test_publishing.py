@@ -213,8 +213,8 @@ def test_a_victim_cut_short_is_completed_by_another_cell(
     home, observer, kill_after, runs, make_record
 ):
     observer.finished_cell(make_record())
-    while kill_after(1) != "log_batch":
-        assert not runs("cell")
+    assert "log_batch" in [kill_after(1) for _ in range(6)]
+    assert not runs("cell")
     for path in Spool(home, resolve_destination(home)).pending():
         path.unlink()
     observer.finished_cell(make_record(defense="onion", costs={"victim": {"wall_seconds": 60.0}}))

@@ -100,11 +100,14 @@ class MixingConfig(FineTuningConfig):
                 raise ValueError(f"{name!r} means something only where rho is auto")
         return self
 
+    @property
+    def least_rows(self) -> int:
+        """The fewest clean rows: more where some of them are to validate."""
+        return _LEAST_ROWS_TO_SEARCH if self.rho == "auto" else LEAST_ROWS
+
     def needs(self, declared: Needs) -> Needs:
-        """More clean rows where some of them are to validate."""
-        if self.rho != "auto":
-            return declared
-        return replace(declared, clean_rows=max(declared.clean_rows, _LEAST_ROWS_TO_SEARCH))
+        """With as many clean rows as the settings ask for."""
+        return replace(declared, clean_rows=self.least_rows)
 
 
 class FineMixingConfig(MixingConfig):

@@ -10,7 +10,7 @@ import torch
 
 from bdbench.api import Checkpoint, DefenderView, Defense, Examples, Repair
 from bdbench_defense_finemixing.body import Body, read_body
-from bdbench_defense_finemixing.config import LEAST_ROWS, MixingConfig
+from bdbench_defense_finemixing.config import MixingConfig
 from bdbench_defense_finemixing.fine_tuning import granted_rows
 from bdbench_defense_finemixing.search import choose_rho
 from bdbench_defense_finemixing.selections import Selection
@@ -82,7 +82,7 @@ class MixingDefense(Defense):
             NonFiniteError: A model holds NaN or infinity.
         """
         config, engine = self.config, view.engine
-        rows = granted_rows(view, LEAST_ROWS, self.name)
+        rows = granted_rows(view, config.least_rows, self.name)
         body = read_body(victim, view.base, config.keep, engine)
         selection, notes = self.selection(victim, body, rows, view)
         tuning = view.seeds.child("fine-tune")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,24 +26,16 @@ def choose_rho(
     2. The victim, as it is, is measured on the validation part.
     3. For each rho of the grid, ascending: mix, fine-tune on the other part, measure on the
        validation part. The first that is at most the tolerance below the victim ends the
-       config.
+       search.
     4. If none is, the one with the highest accuracy, the smallest rho of equal ones.
 
     Returns:
         The rho, and the whole search for the record.
 
     Raises:
-        InputError: A part has no rows, or the model does not say classes.
+        InputError: The model does not say classes.
     """
     fit, validation = divide(rows, config.validation_share, seeds)
-    if not len(fit) or not len(validation):
-        raise InputError(
-            "too few clean rows to choose rho on",
-            where="rho: auto",
-            found=f"{len(fit)} rows to fit and {len(validation)} to validate",
-            expected="at least one of each",
-            next="grant more under `defender: clean_rows:`, or set rho to a number",
-        )
     engine, victim = mixer.engine, mixer.victim
     before = _accuracy(engine, engine.load(victim), victim, validation)
     # Accuracies are quotients of small whole numbers: what is meant to be equal must be.
@@ -73,8 +64,8 @@ def divide(rows: Examples, share: float, seeds: SeedStream) -> tuple[Examples, E
     """
     order = list(range(len(rows)))
     seeds.random().shuffle(order)
-    places = _first_places(rows.labels)
-    order.sort(key=lambda row: places[row])
+    # By where a label first stands: labels need not be sortable.
+    order.sort(key=lambda row: rows.labels.index(rows.labels[row]))
     taken = {
         row
         for place, row in enumerate(order)
@@ -82,11 +73,6 @@ def divide(rows: Examples, share: float, seeds: SeedStream) -> tuple[Examples, E
     }
     rest = [row for row in range(len(rows)) if row not in taken]
     return rows.select(rest), rows.select(sorted(taken))
-
-
-def _first_places(labels: Sequence[Any]) -> list[int]:
-    """For each label the place where it first stands: labels need not be sortable."""
-    return [labels.index(label) for label in labels]
 
 
 def _accuracy(engine: Engine, module: torch.nn.Module, like: Checkpoint, rows: Examples) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
-from bdbench.api import Checkpoint, DefenderView, Examples, SeedStream
+from bdbench.api import Checkpoint, DefenderView, Examples, InputError, SeedStream
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["accuracy", "halves"]
 
@@ -13,7 +16,17 @@ def halves(rows: Examples, seeds: SeedStream) -> tuple[Examples, Examples]:
     """Two random halves with the classes divided as evenly as their numbers allow.
 
     Of an odd number of rows, the first half has one more.
+
+    Raises:
+        InputError: There are fewer than two rows.
     """
+    if len(rows) < 2:
+        raise InputError(
+            "too few clean rows to hold some of them out",
+            found=str(len(rows)),
+            expected="2 or more",
+            next="grant more under `defender: clean_rows`",
+        )
     order = list(range(len(rows)))
     seeds.random().shuffle(order)
     order.sort(key=lambda row: str(rows.labels[row]))
@@ -25,5 +38,7 @@ def accuracy(
 ) -> float:
     """The share of the rows that the module classifies as labelled."""
     predictions = view.engine.predict(module, like, rows)["prediction"]
-    right = sum(int(said) == int(label) for said, label in zip(predictions, rows.labels, strict=True))
+    right = sum(
+        int(said) == int(label) for said, label in zip(predictions, rows.labels, strict=True)
+    )
     return right / len(rows)

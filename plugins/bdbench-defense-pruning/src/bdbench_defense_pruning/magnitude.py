@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -63,7 +64,7 @@ class MagnitudePruning(Defense):
         )
 
 
-def body_matrices(module: nn.Module) -> list[nn.Parameter]:
+def body_matrices(module: nn.Module) -> list[torch.Tensor]:
     """The weights of all linear and convolution layers but the last linear one, the head.
 
     Embeddings, biases and normalisation are not among them.
@@ -86,7 +87,7 @@ def body_matrices(module: nn.Module) -> list[nn.Parameter]:
 
 
 @contextmanager
-def held_at_zero(weights: Sequence[nn.Parameter]) -> Iterator[None]:
+def held_at_zero(weights: Sequence[torch.Tensor]) -> Iterator[None]:
     """Keeps what is zero now at zero while the model is trained.
 
     Their gradients are made zero. AdamW and SGD with any momentum and decay then leave a zero
@@ -95,12 +96,17 @@ def held_at_zero(weights: Sequence[nn.Parameter]) -> Iterator[None]:
     handles = []
     for weight in weights:
         dead = weight.detach() == 0
-        handles.append(weight.register_hook(lambda grad, dead=dead: grad.masked_fill(dead, 0)))
+        mask = partial(_without, dead)
+        handles.append(weight.register_hook(mask))  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _without(dead: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    return gradient.masked_fill(dead, 0)
 
 
 def _thresholds(

@@ -50,7 +50,7 @@ class Pure(Defense):
         chosen, coefficients, notes = self._choose(victim, view)
         module = view.engine.load(victim)
         layers = attention_layers(module)
-        pruned = [[head for at, head in sorted(chosen) if at == n] for n in range(len(layers))]
+        pruned = _by_layer(chosen, layers)
         kept = [
             [head for head in range(layer.heads) if head not in gone]
             for layer, gone in zip(layers, pruned, strict=True)
@@ -60,7 +60,7 @@ class Pure(Defense):
             Gates([layer.output for layer in layers]) as gates,
             AttentionMaps(layers) as maps,
         ):
-            gates.close(_features(layers, pruned))
+            _close(gates, layers, pruned)
 
             def normalisation(_: torch.nn.Module) -> torch.Tensor:
                 return config.penalty * attention_norm(maps.take(), kept, coefficients)
@@ -101,9 +101,7 @@ class Pure(Defense):
         with eager_attention(module), Gates([layer.output for layer in layers]) as gates:
 
             def measure(heads: set[Head]) -> float:
-                gates.close(
-                    _features(layers, [[h for at, h in heads if at == n] for n in range(len(layers))])
-                )
+                _close(gates, layers, _by_layer(heads, layers))
                 return accuracy(view, module, victim, held_out)
 
             unpruned = measure(set())
@@ -124,8 +122,7 @@ class Pure(Defense):
                     "`least_accuracy` before any is; set `tolerance` instead"
                 )
             left = self._scores(view, module, victim, held_out, layers)
-        gone = [{head for at, head in chosen if at == n} for n in range(len(layers))]
-        return chosen, layer_coefficients(left, gone), notes
+        return chosen, layer_coefficients(left, _by_layer(chosen, layers)), notes
 
     def _scores(
         self,
@@ -143,11 +140,13 @@ class Pure(Defense):
             for inputs, labels in view.engine.batches(like, rows, _BATCH, order):
                 view.engine.loss(module, inputs, labels)
                 for total, weights in zip(totals, maps.take(), strict=True):
-                    total += cls_variance(weights, self.config.row_length).sum(dim=0).cpu()
+                    total.add_(cls_variance(weights, self.config.row_length).sum(dim=0).cpu())
         return [(total / len(rows)).tolist() for total in totals]
 
 
-def _features(
-    layers: Sequence[AttentionLayer], heads: Sequence[Sequence[int]]
-) -> list[torch.Tensor]:
-    return [layer.features(some) for layer, some in zip(layers, heads, strict=True)]
+def _by_layer(heads: set[Head], layers: Sequence[AttentionLayer]) -> list[list[int]]:
+    return [sorted(head for at, head in heads if at == number) for number in range(len(layers))]
+
+
+def _close(gates: Gates, layers: Sequence[AttentionLayer], heads: Sequence[Sequence[int]]) -> None:
+    gates.close([layer.features(some) for layer, some in zip(layers, heads, strict=True)])

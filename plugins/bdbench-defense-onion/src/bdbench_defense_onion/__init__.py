@@ -1,0 +1,1 @@
+"""ONION: a defense that removes the words without which a text reads better."""

@@ -1,0 +1,59 @@
+"""A unigram language model over general English word frequencies (package wordfreq)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import wordfreq
+
+from bdbench_defense_onion.scoring import Suspicions
+
+__all__ = ["UnigramModel"]
+
+_LANGUAGE = "en"
+
+
+class UnigramModel:
+    """Knows how often each word is used, and nothing of its neighbours.
+
+    Over the units u_1 ... u_n of a text, ``PPL = exp(-(log f(u_1) + ... + log f(u_n)) / n)``
+    with f the relative frequency. Units are what wordfreq makes of each word: in lower case,
+    without punctuation, parts of a compound apart. A unit that wordfreq does not know counts
+    as the rarest one that it knows. A word without units, such as a lone comma, has no
+    suspicion, nor has one whose removal leaves no unit.
+    """
+
+    def __init__(self) -> None:
+        self._floor = min(wordfreq.get_frequency_dict(_LANGUAGE).values())
+        self.facts: Mapping[str, Any] = {
+            "language_model": "unigram",
+            "word_frequencies": f"wordfreq {metadata.version('wordfreq')}, English",
+            "frequency_floor": self._floor,
+        }
+
+    def suspicions(self, texts: Sequence[str]) -> list[Suspicions]:
+        """Those of each text."""
+        return [self._of_text(text) for text in texts]
+
+    def _of_text(self, text: str) -> Suspicions:
+        costs = [self._costs(word) for word in text.split()]
+        total = math.fsum(cost for word in costs for cost in word)
+        units = sum(map(len, costs))
+
+        def suspicion(word: Sequence[float]) -> float | None:
+            left = units - len(word)
+            if not word or not left:
+                return None
+            return math.exp(total / units) - math.exp((total - math.fsum(word)) / left)
+
+        return tuple(suspicion(word) for word in costs)
+
+    def _costs(self, word: str) -> list[float]:
+        """The negative log frequency of each unit of a word."""
+        return [
+            -math.log(wordfreq.word_frequency(unit, _LANGUAGE, minimum=self._floor))
+            for unit in wordfreq.tokenize(word, _LANGUAGE)
+        ]

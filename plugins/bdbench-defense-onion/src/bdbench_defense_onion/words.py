@@ -1,0 +1,39 @@
+"""Words of a text, and the text without some of them.
+
+A *word* is a run of characters without whitespace, as in `str.split`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+
+__all__ = ["without", "word_spans"]
+
+_WORD = re.compile(r"\S+")
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """The start and the end of each word, as positions in the text."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def without(text: str, spans: Sequence[tuple[int, int]], removed: Container[int]) -> str:
+    """The text without the words of these numbers; every other word stays, the last one too.
+
+    A word takes the whitespace after it along, and the last words that before them: a word
+    that was inserted with one space leaves the text exactly as it was before.
+
+    Args:
+        text: Any text.
+        spans: Its words, from `word_spans`.
+        removed: Numbers of words, from 0.
+    """
+    kept = [number for number in range(len(spans)) if number not in removed]
+    if len(kept) == len(spans):
+        return text
+    parts = [text[: spans[0][0]]]
+    for number in kept:
+        end = spans[number + 1][0] if number != kept[-1] else spans[number][1]
+        parts.append(text[spans[number][0] : end])
+    return "".join([*parts, text[spans[-1][1] :]])

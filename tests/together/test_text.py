@@ -1,0 +1,55 @@
+"""First-party plugins at work on text, end to end, with a small model without pre-training."""
+
+import json
+
+import pytest
+
+from bdbench.cli.main import run
+from bdbench.host.catalog import Host
+from bdbench.suite.load import load_suite
+from bdbench.suite.plan import build_plan
+from bdbench.suite.resolve import resolve
+
+SUITE = """\
+name: small
+datasets: [sms-spam]
+models:
+  - tiny-bert: {max_length: 32}
+attacks:
+  - badnets: {target: ham, insertions: 3, within_words: 20, poison_rate: 0.2}
+defenses: [merge]
+defender: {clean_rows: 16, references: [control]}
+training: {epochs: 1, precision: fp32}
+"""
+
+
+def presets():
+    return [item.spec.name for item in Host().components("suite")]
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_can_be_planned_and_no_cell_is_incompatible(name):
+    host = Host()
+    plan = build_plan(resolve(load_suite(name, host), host))
+    assert plan.cells
+    assert [cell.label for cell in plan.cells if cell.reason] == []
+
+
+def test_a_small_suite_on_real_text(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("BDBENCH_DISABLE_PLUGINS", "mlflow")
+    path = tmp_path / "small.yaml"
+    path.write_text(SUITE, "utf-8")
+    home = ["--home", str(tmp_path / "home"), "--executor", "inline", "--display", "none"]
+    with pytest.raises(SystemExit) as ended:
+        run(["run", str(path), *home, "--json", "--limit", "120"])
+    assert ended.value.code == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {(row["attack"], row["defense"]) for row in rows} == {
+        (attack, defense) for attack in ("none", "badnets") for defense in ("none", "merge")
+    }
+    for row in rows:
+        assert row["status"] == {"success": 1}
+        assert 0 <= row["values"]["clean_accuracy"] <= 1
+        assert (row["values"]["asr"] is None) == (row["attack"] == "none")
+    undefended = next(row for row in rows if row["attack"] == "badnets")
+    assert undefended["values"]["der"] == pytest.approx(0.5)
