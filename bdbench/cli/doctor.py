@@ -122,7 +122,9 @@ def _plugins() -> Iterator[Check]:
             f"plugin {plugin.distribution}",
             "ok" if good else "failed",
             plugin.reason or f"{plugin.version}: {names or 'watches runs'}",
-            "" if good else f"pip install --force-reinstall {plugin.distribution}, "
+            ""
+            if good
+            else f"pip install --force-reinstall {plugin.distribution}, "
             f"or BDBENCH_DISABLE_PLUGINS={plugin.distribution}",
         )
 

@@ -76,5 +76,5 @@ def say(text: str) -> None:
 
 
 def echo_json(data: Any) -> None:
-    """Data for machines, on stdout."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    """Data for machines, on stdout; ASCII only, so that no name acts on a terminal."""
+    click.echo(json.dumps(data, indent=2, allow_nan=False))

@@ -146,7 +146,12 @@ class _Run:
             if index not in self.records:
                 self._settle(index, self._failure(cell))
         self.result.records = [self.records[index] for index in range(len(self.plan.cells))]
-        comparison = compare(self.result.records, self.plan.resolved, self.result.run_id)
+        comparison = compare(
+            self.result.records,
+            self.plan.resolved,
+            self.result.run_id,
+            partial=self.plan.partial,
+        )
         status = "interrupted" if self.result.interrupted else "finished"
         write_run(
             self.result.folder,

@@ -14,15 +14,25 @@ __all__ = ["SCHEMA", "compare"]
 
 SCHEMA = "bdbench.comparison/1"
 
+PARTIAL_NOTE = "only some cells of the suite: filters left the others out."
+
 MIN_SEEDS = 3
 """Below this many seeds a difference between two rows says little: a note says so."""
 
 
-def compare(records: Sequence[CellRecord], resolved: ResolvedSuite, run_id: str) -> dict[str, Any]:
+def compare(
+    records: Sequence[CellRecord], resolved: ResolvedSuite, run_id: str, *, partial: bool = False
+) -> dict[str, Any]:
     """The comparison as plain data, in the schema that `bdbench leaderboard --json` prints.
 
     A row's values are means over the seeds that succeeded; failed cells are counted, never
     averaged away.
+
+    Args:
+        records: In the order of the suite.
+        resolved: The suite that they are of.
+        run_id: The run that they are of.
+        partial: Whether filters left cells of the suite out.
     """
     groups: dict[tuple[str, str, str, str], list[CellRecord]] = {}
     for record in records:
@@ -38,12 +48,13 @@ def compare(records: Sequence[CellRecord], resolved: ResolvedSuite, run_id: str)
         "schema": SCHEMA,
         "suite": resolved.suite.name,
         "run_id": run_id,
+        "partial": partial,
         "columns": columns,
         "rows": [
             _row(place, group, [column["name"] for column in columns])
             for place, group in groups.items()
         ],
-        "notes": list(_notes(records, resolved)),
+        "notes": [*_notes(records, resolved), *([PARTIAL_NOTE] if partial else [])],
         "seeds": list(resolved.suite.seeds),
         "clean_rows": resolved.suite.defender.clean_rows,
     }

@@ -50,13 +50,16 @@ def latest_run(home: Home, suite: str | None = None) -> Path:
     Raises:
         InputError: There is none.
     """
-    folders = sorted(home.runs.glob(f"*/{RUN_FILE}"), reverse=True) if home.runs.is_dir() else []
-    names = []
-    for path in folders:
+    runs = []
+    # What begins with a dot is half written.
+    for path in home.runs.glob(f"[!.]*/{RUN_FILE}") if home.runs.is_dir() else []:
         run = json.loads(path.read_text("utf-8"))
-        names.append(run["suite"])
-        if suite in {None, run["suite"], run["run_id"]}:
-            return path.parent
+        runs.append((run["finished"], run["suite"], run["run_id"], path.parent))
+    runs.sort(reverse=True)
+    for _, name, run_id, folder in runs:
+        if suite in {None, name, run_id}:
+            return folder
+    names = [name for _, name, _, _ in runs]
     raise InputError(
         f"there is no run of {suite}" if suite else "there is no run yet",
         where=str(home.runs),

@@ -112,11 +112,13 @@ class Plan:
 
     Attributes:
         resolved: The suite that it is of.
+        partial: Whether filters left cells of it out.
         cells: In the order of the suite.
         stages: By key, each after everything that it reads.
     """
 
     resolved: ResolvedSuite
+    partial: bool = False
     cells: list[Cell] = field(default_factory=list)
     stages: dict[str, Stage] = field(default_factory=dict)
 
@@ -162,7 +164,7 @@ class Plan:
 def build_plan(resolved: ResolvedSuite, selection: Selection | None = None) -> Plan:
     """Plans every wanted cell; computes and writes nothing."""
     selection = selection or Selection()
-    plan = Plan(resolved)
+    plan = Plan(resolved, partial=selection != Selection())
     for dataset in resolved.datasets:
         for model in resolved.models:
             if not (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -117,7 +118,13 @@ class RunObserver:
             pipe.close()
 
     def _leaderboard(self) -> dict[str, str]:
+        """Its files by name; none if the run had only some cells of the suite: the suite's
+        leaderboard in MLflow is that of the newest whole run.
+        """
         folder = self._home.runs / self._run_id
+        comparison = folder / "leaderboard.json"
+        if comparison.is_file() and json.loads(comparison.read_text("utf-8")).get("partial"):
+            return {}
         found = {name: folder / name for name in LEADERBOARD}
         return {name: path.read_text("utf-8") for name, path in found.items() if path.is_file()}
 

@@ -173,7 +173,7 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     with aside.open("w", encoding="utf-8") as file:
         json.dump(data, file, indent=1)
         file.flush()
-        pass
+        os.fsync(file.fileno())
     aside.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

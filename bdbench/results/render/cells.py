@@ -11,9 +11,9 @@ __all__ = ["head", "number", "places", "shown_columns", "state", "visible"]
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 SHORT = {
     "clean_accuracy": "clean acc.",
-    "clean_accuracy_change": "change",
+    "clean_accuracy_change": "Δ acc.",
     "asr": "ASR",
-    "asr_change": "change",
+    "asr_change": "Δ ASR",
     "asr_floor": "floor",
     "der": "DER",
     "robust_accuracy": "robust acc.",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bdbench.api import Reporter
+from bdbench.results.render.cells import visible
 
 __all__ = ["CsvReporter", "JsonReporter"]
 
@@ -17,8 +18,8 @@ class JsonReporter(Reporter):
     """The comparison as it is."""
 
     def render(self, comparison: Mapping[str, Any]) -> str:
-        """JSON with the schema's name inside."""
-        return json.dumps(comparison, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        """JSON with the schema's name inside; ASCII only, so that no name acts on a terminal."""
+        return json.dumps(comparison, indent=2, allow_nan=False) + "\n"
 
 
 class CsvReporter(Reporter):
@@ -30,7 +31,11 @@ class CsvReporter(Reporter):
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(
-            ["dataset", "model", "attack", "defense", "seeds", "needs", *names, "defense_seconds"]
+            [
+                *("dataset", "model", "attack", "defense", "seeds", "needs"),
+                *map(_cell, names),
+                "defense_seconds",
+            ]
         )
         for row in comparison["rows"]:
             texts = [row["dataset"], row["model"], row["attack"], row["defense"]]
@@ -48,4 +53,5 @@ class CsvReporter(Reporter):
 
 
 def _cell(text: str) -> str:
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    shown = visible(text)
+    return f"'{shown}" if shown[:1] in {"=", "+", "-", "@"} else shown

@@ -17,7 +17,7 @@ class MarkdownReporter(Reporter):
     def render(self, comparison: Mapping[str, Any]) -> str:
         """A Markdown table with the notes below it."""
         columns = shown_columns(comparison)
-        heads = ["attack", "defense", *map(head, columns), "seeds"]
+        heads = ["attack", "defense", *(_escape(head(column)) for column in columns), "seeds"]
         lines = []
         for place in places(comparison):
             lines += [f"**{_escape(' · '.join(place))}**", ""]

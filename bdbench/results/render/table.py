@@ -28,7 +28,7 @@ class TableReporter(Reporter):
             table.add_column("attack")
             table.add_column("defense")
             for column in columns:
-                table.add_column(head(column), justify="right")
+                table.add_column(Text(visible(head(column))), justify="right")
             table.add_column("seeds", justify="right")
             before = None
             for row in comparison["rows"]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 
 from bdbench.api import Checkpoint, DefenderView, Defense, InputError, Repair
@@ -19,8 +19,8 @@ from bdbench.toolkit.weights import (
     combine,
 )
 from bdbench_defense_finemixing.config import EPurConfig
-from bdbench_defense_finemixing.frequencies import SOURCE, WordCounts
-from bdbench_defense_finemixing.vocabulary import Token, read_vocabulary
+from bdbench_defense_finemixing.frequencies import SOURCE, expected_counts, word_frequencies
+from bdbench_defense_finemixing.vocabulary import ordinary_tokens, read_tokenizer
 
 __all__ = ["EPur"]
 
@@ -39,23 +39,13 @@ _USUAL_NAMES = (
 _SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """A token, how far its embedding moved, how often it is in ordinary text, and the score."""
-
-    token: Token
-    change: float
-    count: float
-    score: float
-
-
 class EPur(Defense):
     """Puts back the embeddings that changed most for how rare their token is.
 
-    The score of token i is ``||victim_i - base_i||_2 / ln(max(f_i, 20))`` with its count f_i
-    in ordinary text. The idea: in honest training, embeddings move about as much as the
-    logarithm of how often their word is trained on; a trigger is often trained on and rare in
-    ordinary text.
+    The score of token i is ``||victim_i - base_i||_2 / ln(max(f_i, 20))``, f_i being its
+    expected count in ordinary text. The idea: in honest training an embedding moves about as
+    far as the logarithm of how often it is trained on; a trigger is often trained on and rare
+    in ordinary text.
 
     Special tokens keep the victim's embedding. All other weights stay as they are, to the bit;
     nothing is fine-tuned.
@@ -71,93 +61,79 @@ class EPur(Defense):
                 found, or there is no vocabulary or no word frequencies for it.
             NonFiniteError: A model holds NaN or infinity.
         """
-        models = [victim, view.base]
+        config, models = self.config, [victim, view.base]
         check_mergeable(models, _MODELS)
-        tokens = read_vocabulary(victim.folder)
+        tokenizer = read_tokenizer(victim.folder)
+        tokens = ordinary_tokens(tokenizer)
         with WeightReader(victim, _MODELS[0]) as ours, WeightReader(view.base, _MODELS[1]) as base:
-            embedding = ours[self._find(ours)]
-            changes = _row_changes(embedding, base[embedding.info.name])
-        scored = self._score(tokens, changes, embedding)
-        reset = scored[: self.config.count]
+            name = _find(ours, config.embedding, tokens)
+            changes = _row_changes(ours[name], base[name])
+        shares = word_frequencies(config.language)
+        counts = expected_counts(tokenizer, shares, config.corpus_words)
+        counts = np.maximum(counts, config.least_count)
+        numbers = np.fromiter(tokens, dtype=np.int64)
+        scores = changes[numbers] / np.log(counts[numbers])
+        # Stable: of equal scores the smaller token number comes first.
+        ranked = np.argsort(-scores, kind="stable")
+        put_back = ranked[: config.count]
         rows = torch.zeros(len(changes), dtype=torch.bool)
-        rows[[one.token.number for one in reset]] = True
-        rule = _put_back(rows, embedding.info.name)
-        made = combine(models, view.workspace / "model", rule, names=_MODELS)
+        rows[torch.from_numpy(numbers[put_back])] = True
+        made = combine(models, view.workspace / "model", _put_back(rows, name), names=_MODELS)
+        shown = [(int(numbers[place]), float(scores[place])) for place in ranked[:_SHOWN]]
         return Repair(
             made.checkpoint,
             notes={
-                "embedding": embedding.info.name,
-                "frequencies": f"{SOURCE}, {self.config.language}",
-                "tokens_scored": len(scored),
-                "tokens_put_back": len(reset),
+                "embedding": name,
+                "frequencies": f"{SOURCE}, {config.language}",
+                "tokens_scored": len(tokens),
+                "tokens_put_back": len(put_back),
                 "parameters_changed": made.changed_parameters,
-                "lowest_score_put_back": reset[-1].score,
+                "lowest_score_put_back": float(scores[put_back[-1]]),
                 "highest_scores": [
                     {
-                        "token": one.token.text,
-                        "score": one.score,
-                        "change": one.change,
-                        "count": one.count,
+                        "token": tokens[number],
+                        "score": score,
+                        "change": float(changes[number]),
+                        "count": float(counts[number]),
                     }
-                    for one in scored[:_SHOWN]
+                    for number, score in shown
                 ],
             },
         )
 
-    def _find(self, victim: WeightReader) -> str:
-        wanted = self.config.embedding
-        found = [
-            stored.info.name
-            for stored in victim
-            if len(stored.info.shape) == 2
-            and (
-                stored.info.name.endswith(_USUAL_NAMES)
-                if wanted is None
-                else stored.info.name == wanted
-            )
-        ]
-        if len(found) != 1:
-            raise InputError(
-                "the word embeddings cannot be told from the other weights",
-                where="e-pur: embedding",
-                found=", ".join(found) or "no matrix of that name",
-                expected=wanted or f"one matrix whose name ends with one of {_USUAL_NAMES}",
-                next="set `embedding` to the name of the tensor in the checkpoint",
-            )
-        return found[0]
 
-    def _score(
-        self, tokens: Sequence[Token], changes: Sequence[float], embedding: StoredTensor
-    ) -> list[_Scored]:
-        """All tokens but special ones, the highest score first; equal ones by their number."""
-        if tokens and tokens[-1].number >= len(changes):
-            raise InputError(
-                "the vocabulary is larger than the matrix of word embeddings",
-                where=f"e-pur: {embedding.info.name}",
-                found=f"token number {tokens[-1].number} and {len(changes)} rows",
-                expected="a row for each token",
-                next="set `embedding` to the tensor of word embeddings",
-            )
-        config = self.config
-        counts = WordCounts(config.language, config.corpus_words, config.least_count)
-        scored = []
-        for token in tokens:
-            if not token.special:
-                change, count = changes[token.number], counts.of(token.word)
-                scored.append(_Scored(token, change, count, change / math.log(count)))
-        return sorted(scored, key=lambda one: (-one.score, one.token.number))
+def _find(victim: WeightReader, wanted: str | None, tokens: dict[int, str]) -> str:
+    """The name of the word embeddings: a matrix with a row for each token."""
+    names = (wanted,) if wanted else _USUAL_NAMES
+    found = [
+        stored.info.name
+        for stored in victim
+        if stored.info.name.endswith(names)
+        and len(stored.info.shape) == 2
+        and stored.info.shape[0] > max(tokens, default=0)
+    ]
+    if len(found) != 1:
+        raise InputError(
+            "the word embeddings cannot be told from the other weights",
+            where="e-pur: embedding",
+            found=", ".join(found) or "none",
+            expected=f"one matrix with at least {max(tokens, default=0) + 1} rows whose name ends"
+            f" with {' or '.join(names)}",
+            next="set `embedding` to the name of the tensor in the checkpoint",
+        )
+    return found[0]
 
 
-def _row_changes(ours: StoredTensor, base: StoredTensor) -> list[float]:
-    """The Euclidean norm of each row's change, a few rows at a time."""
+def _row_changes(ours: StoredTensor, base: StoredTensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The Euclidean norm of each row's change, shape [rows]; reads a few rows at a time."""
     height, width = ours.info.shape
     step = max(1, PIECE // width)
-    norms: list[float] = []
+    norms = []
     for top in range(0, height, step):
         start, stop = top * width, min(top + step, height) * width
         change = ours.read_finite(start, stop) - base.read_finite(start, stop)
-        norms += torch.linalg.vector_norm(change.reshape(-1, width), dim=1).tolist()
-    return norms
+        norms.append(torch.linalg.vector_norm(change.view(-1, width), dim=1).double().numpy())
+    return np.concatenate(norms)
 
 
 def _put_back(rows: torch.Tensor, embedding: str) -> Rule:

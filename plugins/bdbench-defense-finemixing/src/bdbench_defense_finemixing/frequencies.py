@@ -1,61 +1,100 @@
-"""How often words stand in ordinary text."""
+"""How often tokens stand in ordinary text."""
 
 from __future__ import annotations
 
+import itertools
+import re
+import string
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import wordfreq
+from wordfreq.numbers import digit_freq
 
 from bdbench.api import InputError
+from bdbench.toolkit.transformers_folder import quietly
 
-__all__ = ["SOURCE", "WordCounts"]
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+__all__ = ["SOURCE", "expected_counts", "word_frequencies"]
 
 SOURCE = f"wordfreq {version('wordfreq')}"
 """Where the frequencies are from, for the record."""
 
-# Word lists leave punctuation out, and these marks are as common as the commonest words. Other
-# signs do not stand in ordinary text, and serve as triggers.
-_PUNCTUATION = frozenset(".,:;!?'\"()-")
+# In the lists, these stand for all numbers of so many digits, and for words that hold some.
+_NUMBERS = re.compile("00")
+_LONGEST_NUMBER = 4
+
+# The lists leave punctuation out. These marks are about as frequent as the commonest words;
+# other signs are rare in ordinary text, and serve as triggers.
+_PUNCTUATION = ".,:;!?'\"()-"
+
+# Words that are encoded at a time: an encoding is a large thing.
+_BATCH = 20_000
 
 
-class WordCounts:
-    """Expected counts of words in a large general corpus.
+def word_frequencies(language: str) -> dict[str, float]:
+    """The shares that words, numbers and punctuation marks have among all words of a language.
 
-    ``f = max(frequency * corpus_words, least)``, the frequency being that of the word among
-    all words, as wordfreq estimates it from several kinds of text. Its lists hold words down to
-    about one in 100 million, which is 10 in a corpus of 10^9 words: such words, unknown ones
-    and the inner pieces of words all count as `least`. Common punctuation marks count as often
-    as the most frequent word.
-
-    Args:
-        language: A code that wordfreq knows.
-        corpus_words: Words in the imagined corpus.
-        least: The smallest count.
+    Words are those of wordfreq's largest list, which goes down to about one in 100 million.
+    It holds one entry for all numbers of two digits, one for those of three and so on; up to
+    four digits they are told apart by wordfreq's own model of digits and years. Common
+    punctuation marks count as often as the commonest word.
 
     Raises:
-        InputError: There are no frequencies for the language.
+        InputError: wordfreq has no list for the language.
     """
+    known = wordfreq.available_languages()
+    if language not in known:
+        raise InputError(
+            "there are no word frequencies for the language",
+            where="e-pur: language",
+            found=repr(language),
+            expected=f"one of {', '.join(sorted(known))}",
+            next="choose one of these, or leave `e-pur` out",
+        )
+    listed = wordfreq.get_frequency_dict(language, wordlist="best")
+    shares = {word: share for word, share in listed.items() if not _NUMBERS.search(word)}
+    for length in range(2, _LONGEST_NUMBER + 1):
+        share = listed.get("0" * length, 0.0)
+        for digits in map("".join, itertools.product(string.digits, repeat=length)):
+            shares[digits] = share * digit_freq(digits)
+    return shares | dict.fromkeys(_PUNCTUATION, max(listed.values()))
 
-    def __init__(self, language: str, corpus_words: float, least: int) -> None:
-        known = wordfreq.available_languages()
-        if language not in known:
-            raise InputError(
-                "there are no word frequencies for the language",
-                where="e-pur: language",
-                found=repr(language),
-                expected=f"one of {', '.join(sorted(known))}",
-                next="choose one of these, or leave `e-pur` out",
-            )
-        self._language = language
-        self._corpus_words = corpus_words
-        self._least = float(least)
-        self._most = self.of(wordfreq.top_n_list(language, 1)[0])
 
-    def of(self, word: str) -> float:
-        """The expected count of a word; the least for the empty one."""
-        if word in _PUNCTUATION:
-            return self._most
-        if not word:
-            return self._least
-        frequency = wordfreq.word_frequency(word, self._language)
-        return max(frequency * self._corpus_words, self._least)
+def expected_counts(
+    tokenizer: Tokenizer, shares: Mapping[str, float], corpus_words: float
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """How often each token is to be expected in a corpus of so many words.
+
+    Every word is encoded, and each of its tokens counts as often as the word; so the pieces of
+    words get their counts too. Where a tokenizer tells capitals from small letters, which the
+    shares do not, each word counts in both spellings.
+
+    Returns:
+        The counts by token number, shape [tokens].
+    """
+    counts = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True))
+    words = list(shares)
+    forms = [words]
+    if _ids(tokenizer, " The") != _ids(tokenizer, " the"):
+        forms.append([word.capitalize() for word in words])
+    each = np.fromiter(shares.values(), dtype=np.float64) * corpus_words
+    for form in forms:
+        for start in range(0, len(form), _BATCH):
+            batch = [f" {word}" for word in form[start : start + _BATCH]]
+            with quietly():
+                encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+            rows = [one.ids for one in encoded]
+            numbers = np.fromiter(itertools.chain.from_iterable(rows), dtype=np.int64)
+            weights = np.repeat(each[start : start + _BATCH], [len(row) for row in rows])
+            counts += np.bincount(numbers, weights, minlength=len(counts))
+    return counts
+
+
+def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    return ids

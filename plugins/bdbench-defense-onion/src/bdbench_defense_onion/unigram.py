@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-import wordfreq
+from wordfreq import get_frequency_dict, word_frequency
+from wordfreq.tokens import tokenize
 
 from bdbench_defense_onion.scoring import Suspicions
 
@@ -27,7 +28,7 @@ class UnigramModel:
     """
 
     def __init__(self) -> None:
-        self._floor = min(wordfreq.get_frequency_dict(_LANGUAGE).values())
+        self._floor = min(get_frequency_dict(_LANGUAGE).values())
         self.facts: Mapping[str, Any] = {
             "language_model": "unigram",
             "word_frequencies": f"wordfreq {metadata.version('wordfreq')}, English",
@@ -54,6 +55,6 @@ class UnigramModel:
     def _costs(self, word: str) -> list[float]:
         """The negative log frequency of each unit of a word."""
         return [
-            -math.log(wordfreq.word_frequency(unit, _LANGUAGE, minimum=self._floor))
-            for unit in wordfreq.tokenize(word, _LANGUAGE)
+            -math.log(word_frequency(unit, _LANGUAGE, minimum=self._floor))
+            for unit in tokenize(word, _LANGUAGE)
         ]

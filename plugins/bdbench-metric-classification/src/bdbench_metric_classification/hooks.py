@@ -24,11 +24,23 @@ _VALUES = (
         bounds=(0, 1),
     ),
     MetricValue(
+        name="clean_accuracy_change",
+        summary="Clean accuracy with the defense minus that of the undefended victim.",
+        direction=Direction.HIGHER,
+        bounds=(-1, 1),
+    ),
+    MetricValue(
         name="asr",
         summary="Attack success rate: share of the triggered rows of other classes that get "
         "the target.",
         direction=Direction.LOWER,
         bounds=(0, 1),
+    ),
+    MetricValue(
+        name="asr_change",
+        summary="Attack success rate with the defense minus that of the undefended victim.",
+        direction=Direction.LOWER,
+        bounds=(-1, 1),
     ),
     MetricValue(
         name="asr_floor",
@@ -43,16 +55,11 @@ _VALUES = (
         bounds=(0, 1),
     ),
     MetricValue(
-        name="clean_accuracy_change",
-        summary="Clean accuracy with the defense minus that of the undefended victim.",
+        name="der",
+        summary="Defense effectiveness rating, from the drops of attack success rate and of "
+        "accuracy (Zhu et al. 2023, eq. 7); 0.5 where the defense changes neither.",
         direction=Direction.HIGHER,
-        bounds=(-1, 1),
-    ),
-    MetricValue(
-        name="asr_change",
-        summary="Attack success rate with the defense minus that of the undefended victim.",
-        direction=Direction.LOWER,
-        bounds=(-1, 1),
+        bounds=(0, 1),
     ),
     MetricValue(
         name="accuracy_vs_control",
@@ -60,13 +67,6 @@ _VALUES = (
         "cost together.",
         direction=Direction.HIGHER,
         bounds=(-1, 1),
-    ),
-    MetricValue(
-        name="der",
-        summary="Defense effectiveness rating, from the drops of attack success rate and of "
-        "accuracy (Zhu et al. 2023, eq. 7); 0.5 where the defense changes neither.",
-        direction=Direction.HIGHER,
-        bounds=(0, 1),
     ),
 )
 

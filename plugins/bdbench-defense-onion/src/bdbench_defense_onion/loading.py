@@ -1,0 +1,118 @@
+"""A causal language model from a folder: read safely, checked, made ready."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.activations import NewGELUActivation
+
+from bdbench.api import InputError
+from bdbench.toolkit.transformers_folder import LOCAL, reading, require_model
+from bdbench_defense_onion.packing import Tokens
+from bdbench_defense_onion.perplexity import Perplexities
+
+__all__ = ["can_pack", "keep_output_exact", "load"]
+
+_NEXT = "name the folder of a causal language model, such as GPT-2, saved with its tokenizer"
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    """Model (fp32, on the device where it will run) and tokenizer.
+
+    Raises:
+        InputError: The folder does not hold a causal language model with all of its weights
+            and its tokenizer.
+    """
+    require_model(folder)
+    with reading(folder):
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **LOCAL)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            **LOCAL,
+        )
+    model, report = loaded
+    missing = sorted(report["missing_keys"])
+    known = model.get_input_embeddings().num_embeddings
+    if missing or len(tokenizer) > known or not _is_causal(model):
+        raise InputError(
+            "the folder does not hold a causal language model",
+            where=str(folder),
+            found=f"{type(model).__name__} without {len(missing)} of its tensors, for instance "
+            f"{missing[0]}"
+            if missing
+            else f"a tokenizer of {len(tokenizer)} tokens, of which the model knows {known}"
+            if len(tokenizer) > known
+            else f"{type(model).__name__}, whose tokens see those after them",
+            expected="a model that predicts each token from those before it, and its tokenizer",
+            next=_NEXT,
+        )
+    _fuse_activations(model)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model, tokenizer
+
+
+def can_pack(model: Any) -> bool:
+    """Whether the model, told what each token sees, gives what it gives for rows of their own.
+
+    Some architectures cannot be told (recurrent ones, positions by distance in the row).
+    """
+    if "position_ids" not in inspect.signature(model.forward).parameters:
+        return False
+    text = _probe(model)
+    sequences = [text, *(text[:gap] + text[gap + 2 :] for gap in range(len(text)))]
+    packed, plain = (
+        Perplexities(model, bf16=False, packs=packs, where="probe").of([sequences])[0]
+        for packs in (True, False)
+    )
+    return torch.allclose(torch.tensor(packed), torch.tensor(plain), rtol=1e-4)
+
+
+def keep_output_exact(model: Any) -> None:
+    """Runs the output layer in fp32 even under autocast.
+
+    Logits of trained models are large: in bf16 a logit of -100 is off by up to 0.25, which
+    would be more than most words' suspicion.
+    """
+    layer = model.get_output_embeddings()
+    if layer is not None:
+        model.set_output_embeddings(_Exact(layer))
+
+
+class _Exact(torch.nn.Module):
+    def __init__(self, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, hidden: torch.Tensor) -> Any:
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.layer(hidden.float())
+
+
+def _probe(model: Any) -> Tokens:
+    """Some token numbers, all over the vocabulary."""
+    return tuple(7919 * place % model.config.vocab_size for place in range(1, 13))
+
+
+def _is_causal(model: Any) -> bool:
+    """Whether what comes later leaves the logits as they are; encoders fail here."""
+    tokens = torch.tensor([_probe(model)])
+    with torch.no_grad():
+        whole, start = (
+            model(input_ids=part, use_cache=False).logits[:, :6] for part in (tokens, tokens[:, :6])
+        )
+    return torch.allclose(whole, start, rtol=1e-4, atol=1e-4)
+
+
+def _fuse_activations(model: torch.nn.Module) -> None:
+    """GPT-2's activation as one kernel instead of eight; the function is the same."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(module, name, torch.nn.GELU(approximate="tanh"))

@@ -1,0 +1,212 @@
+"""Single stages, run with components that a test makes up."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import sys
+import types
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from bdbench.api import (
+    Access,
+    AttackSpec,
+    Dataset,
+    DatasetSpec,
+    DefenseSpec,
+    DefenseStage,
+    Examples,
+    MetricSpec,
+    ModelSpec,
+    Needs,
+    Splits,
+    Surface,
+    Task,
+    hookimpl,
+)
+from bdbench.engine.stages import run_stage
+from bdbench.host.catalog import Host
+from bdbench.host.plugins import LoadedPlugin, discover
+from bdbench.store import objects
+from bdbench.store.objects import Store
+
+HOOKS = {
+    AttackSpec: "bdbench_register_attacks",
+    DatasetSpec: "bdbench_register_datasets",
+    DefenseSpec: "bdbench_register_defenses",
+    MetricSpec: "bdbench_register_metrics",
+    ModelSpec: "bdbench_register_models",
+}
+TASK = Task("vector-classification", ("vector",), ("left", "right"))
+
+
+class FailedError(Exception):
+    """A stage ended with an error; `error` is what it said."""
+
+    def __init__(self, error):
+        super().__init__(f"{error['type']}: {error['what']}\n{error.get('traceback', '')}")
+        self.error = error
+
+
+class Bench:
+    """Makes single stages.
+
+    Attributes:
+        store: Where they go.
+    """
+
+    def __init__(self, root):
+        self.store = Store(root)
+        self.module = types.ModuleType("bench_parts")
+        self.specs = defaultdict(list)
+        self.names = itertools.count()
+
+    def part(self, spec, found, config=None, **declared):
+        """Registers a class, and gives what a plan would say of it."""
+        number = next(self.names)
+        name = f"part-{number}"
+        setattr(self.module, f"Part{number}", found)
+        target = f"bench_parts:Part{number}"
+        if "config" in declared:
+            setattr(self.module, f"Config{number}", declared["config"])
+            declared["config"] = f"bench_parts:Config{number}"
+        self.specs[spec].append(spec(name=name, target=target, summary="", **declared))
+        return {"kind": spec.kind, "label": name, "component": name, "config": config or {}}
+
+    def attack(self, found, config=None, **declared):
+        declared.setdefault("surfaces", frozenset({Surface.DATA}))
+        return self.part(AttackSpec, found, config, **declared)
+
+    def defense(self, found, stage, **needs):
+        needs = {"access": Access.WEIGHTS, **needs}
+        return self.part(DefenseSpec, found, stages=frozenset({stage}), needs=Needs(**needs))
+
+    def host(self):
+        hooks = types.ModuleType("bench_hooks")
+        for spec, hook in HOOKS.items():
+            found = list(self.specs[spec])
+            setattr(hooks, hook, hookimpl(_named(hook, found)))
+        plugin = LoadedPlugin("bench", "1", "hooks", "bench_hooks")
+        others = [
+            item for item in discover() if item[0].id in {"bdbench:builtin", "bdbench-toy:toy"}
+        ]
+        return Host([*others, (plugin, lambda: hooks)])
+
+    def run(self, kind, settings, seeds=(0,), **inputs):
+        """Makes a stage and gives its key.
+
+        Raises:
+            FailedError: The stage failed.
+        """
+        key = hashlib.sha256(repr((kind, next(self.names))).encode()).hexdigest()
+        document = {
+            "kind": kind,
+            "key": key,
+            "inputs": inputs,
+            "settings": {**settings, "seeds": list(seeds)},
+        }
+        error = run_stage(document, self.store, self.host())
+        if error:
+            raise FailedError(error)
+        return key
+
+    # --- the stages of a small cell -------------------------------------------------------------
+
+    model = {"kind": "model", "label": "linear", "component": "toy-linear", "config": {}}
+    recipe = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01}
+
+    def training(self, **changes):
+        return {"model": self.model, "recipe": {**self.recipe, **changes}, "precision": "fp32"}
+
+    def data(self, splits=None, limit=None):
+        splits = splits or make_splits()
+
+        class Given(Dataset):
+            def load(self):
+                return splits
+
+        return self.run("data", {"dataset": self.part(DatasetSpec, Given), "limit": limit})
+
+    def poison(self, attack, data=None, seed=0):
+        return self.run("poison", {"attack": attack}, (seed, "poison"), data=data or self.data())
+
+    def victim(self, data, seed=0, **inputs):
+        return self.run("victim", self.training(), (seed, "victim"), data=data, **inputs)
+
+    def treated(self, *, filters=(), repairs=(), clean_rows=0, seed=0, **inputs):
+        settings = {"filters": filters, "repairs": repairs, "clean_rows": clean_rows}
+        return self.run("treated", {**settings, **self.training()}, (seed, "defense"), **inputs)
+
+    def predictions(self, *screens, clean_rows=0, **inputs):
+        settings = {"screens": screens, "clean_rows": clean_rows, **self.training()}
+        return self.run("predictions", settings, (0, "screen"), **inputs)
+
+    def notes(self, key):
+        return self.store.meta(key)["notes"]
+
+    def folder(self, key):
+        return self.store.open(key).folder
+
+
+def _named(name, found):
+    def register():
+        return found
+
+    register.__name__ = name
+    return register
+
+
+def make_rows(count, start=0, seed=0):
+    """Two clouds of vectors; the first number of a vector is the row's id."""
+    rng = np.random.default_rng((seed, start))
+    labels = [row % 2 for row in range(count)]
+    ids = list(range(start, start + count))
+    vectors = []
+    for row, label in zip(ids, labels, strict=True):
+        vector = rng.normal(size=8).astype(np.float32) + np.float32(2 * label - 1)
+        vector[0] = row
+        vectors.append(vector)
+    return Examples({"vector": vectors}, labels, ids)
+
+
+def make_splits(train=40, test=20, clean=20):
+    return Splits(TASK, make_rows(train), make_rows(test, 1000), make_rows(clean, 2000))
+
+
+@pytest.fixture
+def rows():
+    """Makes rows of the toy task."""
+    return make_rows
+
+
+@pytest.fixture
+def splits():
+    """Makes splits of the toy task."""
+    return make_splits
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """Makes single stages."""
+    bench = Bench(tmp_path / "store")
+    monkeypatch.setitem(sys.modules, "bench_parts", bench.module)
+    monkeypatch.setattr(objects, "_fsync", lambda _: None)
+    return bench
+
+
+@pytest.fixture
+def refused():
+    """Calls what must end with an error of a stage, and gives the error."""
+
+    def refused(call, *args, **kwargs):
+        with pytest.raises(FailedError) as caught:
+            call(*args, **kwargs)
+        return caught.value.error
+
+    return refused
+
+
+REPAIR, SCREEN, FILTER = DefenseStage.REPAIR, DefenseStage.SCREEN, DefenseStage.FILTER
