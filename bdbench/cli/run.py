@@ -63,7 +63,7 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str | N
     help="How progress is shown, on stderr.",
 )
 @common
-def run(  # noqa: PLR0917 -- click passes options by name
+def run(
     suite: str,
     home: str | None,
     plan_only: bool,  # noqa: FBT001 -- click passes options by name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -28,6 +29,7 @@ def make_data(stage: Stage) -> StageResult:
         _check_split(f"{label}, {name} split", rows, splits.task, may_be_empty=name == "clean")
     _check_overlap(label, parts)
     counts = {}
+    per_class: Mapping[Any, int] = {}
     for name, rows in parts.items():
         kept = rows
         if limit is not None and len(rows) > limit:
@@ -35,8 +37,9 @@ def make_data(stage: Stage) -> StageResult:
             kept = rows.select(sorted(order[:limit]))
         write_examples(kept, stage.folder / f"{name}.parquet")
         counts[name] = len(kept)
+        if name == "train":
+            per_class = Counter(kept.labels) if splits.task.classes else {}
     (stage.folder / "task.json").write_text(json.dumps(asdict(splits.task)), "utf-8")
-    per_class = Counter(splits.train.labels) if splits.task.classes else {}
     named = {splits.task.classes[label]: count for label, count in sorted(per_class.items())}
     return StageResult(notes={**splits.notes, "rows": counts, "train_per_class": named})
 

@@ -43,9 +43,11 @@ def read_examples(path: Path) -> Examples:
 def _column(name: str, values: Sequence[Any]) -> pa.Array:
     try:
         if len(values) and isinstance(values[0], np.ndarray):
-            return pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack(values))
+            tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack(values))
+            tensors.to_numpy_ndarray()  # some types can be written, but not read
+            return tensors
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+    except (pa.ArrowException, ValueError, OverflowError) as error:
         raise InputError(
             "a column cannot be stored",
             where=name,

@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bdbench.api.config import ComponentConfig, DefenseConfig
+from bdbench.api.errors import InputError
 from bdbench.api.needs import Needs
 from bdbench.api.specs import AttackSpec, DatasetSpec, DefenseSpec, DefenseStage
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
 from bdbench.host.digest import code_digest
 from bdbench.host.plugins import Component
-from bdbench.suite.identity import component_identity, with_paths
+from bdbench.suite.identity import component_identity, digest_json, with_paths
 from bdbench.suite.reader import Document
 from bdbench.suite.schema import CONTROL, Entry, Suite
 
@@ -63,9 +64,17 @@ class ResolvedDefense:
     parts: tuple[Part, ...]
     needs: Needs
 
+    @property
+    def identity(self) -> str:
+        """Digest of all that it contributes to a result, order included."""
+        return digest_json([part.identity for part in self.parts])
+
     def acting(self, stage: DefenseStage) -> tuple[Part, ...]:
         """The parts that act at a stage, in order."""
         return tuple(part for part in self.parts if stage in _stages(part))
+
+
+Same = TypeVar("Same", Part, ResolvedDefense)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +147,15 @@ def resolve(suite: Suite, host: Host) -> ResolvedSuite:
 
     return ResolvedSuite(
         suite=suite,
-        datasets=tuple(part("dataset", entry) for entry in suite.datasets),
-        models=tuple(part("model", entry) for entry in suite.models),
-        attacks=tuple(part("attack", entry) for entry in suite.attacks),
-        defenses=tuple(
-            _defense(label, tuple(part("defense", entry) for entry in entries))
-            for label, entries in suite.defenses
+        datasets=_distinct("datasets", [part("dataset", entry) for entry in suite.datasets]),
+        models=_distinct("models", [part("model", entry) for entry in suite.models]),
+        attacks=_distinct("attacks", [part("attack", entry) for entry in suite.attacks]),
+        defenses=_distinct(
+            "defenses",
+            [
+                _defense(label, tuple(part("defense", entry) for entry in entries))
+                for label, entries in suite.defenses
+            ],
         ),
         metrics=tuple(part("metric", entry) for entry in suite.metrics),
         references=tuple(
@@ -175,6 +187,22 @@ def _part(host: Host, kind: str, entry: Entry, document: Document) -> Part:
             "config": config.model_dump(mode="json"),
         },
     )
+
+
+def _distinct(key: str, found: list[Same]) -> tuple[Same, ...]:
+    """Refuses the same thing under two labels: their cells would be one cell twice."""
+    labels: dict[str, str] = {}
+    for item in found:
+        if item.identity in labels:
+            raise InputError(
+                "two entries are the same thing under different names",
+                where=key,
+                found=f"{labels[item.identity]} and {item.label}",
+                expected="different components or settings",
+                next=f"take {item.label} out",
+            )
+        labels[item.identity] = item.label
+    return tuple(found)
 
 
 def _with_absolute_paths(config: ComponentConfig, folder: Path) -> ComponentConfig:

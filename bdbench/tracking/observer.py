@@ -118,8 +118,10 @@ class RunObserver:
             pipe.close()
 
     def _leaderboard(self) -> dict[str, str]:
-        """Its files by name; none if the run had only some cells of the suite: the suite's
-        leaderboard in MLflow is that of the newest whole run.
+        """Its files by name.
+
+        None if the run had only some cells of the suite: the leaderboard of a suite in MLflow
+        is that of its newest whole run.
         """
         folder = self._home.runs / self._run_id
         comparison = folder / "leaderboard.json"

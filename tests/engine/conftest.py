@@ -81,8 +81,9 @@ class Bench:
         return self.part(AttackSpec, found, config, **declared)
 
     def defense(self, found, stage, **needs):
-        needs = {"access": Access.WEIGHTS, **needs}
-        return self.part(DefenseSpec, found, stages=frozenset({stage}), needs=Needs(**needs))
+        stages = frozenset({DefenseStage(stage)})
+        needs = Needs(**{"access": Access.WEIGHTS, **needs})
+        return self.part(DefenseSpec, found, stages=stages, needs=needs)
 
     def host(self):
         hooks = types.ModuleType("bench_hooks")
@@ -90,10 +91,8 @@ class Bench:
             found = list(self.specs[spec])
             setattr(hooks, hook, hookimpl(_named(hook, found)))
         plugin = LoadedPlugin("bench", "1", "hooks", "bench_hooks")
-        others = [
-            item for item in discover() if item[0].id in {"bdbench:builtin", "bdbench-toy:toy"}
-        ]
-        return Host([*others, (plugin, lambda: hooks)])
+        toy = [item for item in discover() if item[0].distribution == "bdbench-toy"]
+        return Host([*toy, (plugin, lambda: hooks)])
 
     def run(self, kind, settings, seeds=(0,), **inputs):
         """Makes a stage and gives its key.
@@ -115,11 +114,10 @@ class Bench:
 
     # --- the stages of a small cell -------------------------------------------------------------
 
-    model = {"kind": "model", "label": "linear", "component": "toy-linear", "config": {}}
-    recipe = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01}
-
     def training(self, **changes):
-        return {"model": self.model, "recipe": {**self.recipe, **changes}, "precision": "fp32"}
+        recipe = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01}
+        model = {"kind": "model", "label": "linear", "component": "toy-linear", "config": {}}
+        return {"model": model, "recipe": {**recipe, **changes}, "precision": "fp32"}
 
     def data(self, splits=None, limit=None):
         splits = splits or make_splits()
@@ -207,6 +205,3 @@ def refused():
         return caught.value.error
 
     return refused
-
-
-REPAIR, SCREEN, FILTER = DefenseStage.REPAIR, DefenseStage.SCREEN, DefenseStage.FILTER

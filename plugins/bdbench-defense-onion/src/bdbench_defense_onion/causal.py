@@ -61,7 +61,8 @@ class CausalModel:
         if bf16:
             keep_output_exact(model)
         self._perplexities = Perplexities(model, bf16=bf16, packs=packs, where=str(folder))
-        own = [getattr(model.config, name, None) for name in _LIMITS]
+        config = model.config.get_text_config()
+        own = [getattr(config, name, None) for name in _LIMITS]
         self._max_tokens = min([max_tokens, *filter(None, own)])
         self.facts: Mapping[str, Any] = {
             "language_model": type(model).__name__,

@@ -49,10 +49,11 @@ def folder_of(source: Path | str) -> Path:
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=_FILES))
     except (OSError, HTTPError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise InputError(
             "the language model cannot be fetched",
             where=source,
-            found=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0].rstrip('.')}",
+            found=f"{type(error).__name__}: {reason}",
             expected="access to huggingface.co, or the files in its cache",
             next="check name, commit and connection, or copy the files to this machine and set "
             "`language_model` to their folder",

@@ -50,8 +50,8 @@ class FinePruningConfig(AmountConfig):
     """Settings of Fine-Pruning."""
 
     layers: Literal["last", "all"] = Field(
-        default="last",
-        description="Which feed-forward blocks are pruned: the last one, as in the paper, or all.",
+        default="all",
+        description="Which feed-forward blocks are pruned: all, or as in the paper the last one.",
     )
 
     def needs(self, declared: Needs) -> Needs:

@@ -19,6 +19,10 @@ class FinePruning(Defense):
     A backdoor is thought to live in neurons that clean inputs do not use. So the neurons that
     are least active on clean rows go first, the same share of each pruned layer, and fine-tuning
     on the clean rows changes those that are left. A pruned neuron stays pruned.
+
+    The paper prunes the last convolution layer, through which all that a CNN knows must pass.
+    The last block of a transformer is no such place: whatever earlier blocks wrote goes past it,
+    and it can be emptied without a change on clean rows. So all blocks are pruned by default.
     """
 
     config: FinePruningConfig

@@ -1,0 +1,1 @@
+"""Unlearning and relearning (ULRL) as a backdoor defense."""
