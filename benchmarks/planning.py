@@ -26,7 +26,7 @@ def write_suite(folder: Path, attacks: int, defenses: int, seeds: int) -> Path:
         for row in range(attacks - 1)
     ]
     shields = [
-        f"  - merge: {{method: task-arithmetic, scale: {0.1 + row / 1000}}}\n    name: defense-{row}"
+        f"  - merge: {{method: task-arithmetic, scale: {1 + row / 1000}}}\n    name: merge-{row}"
         for row in range(defenses - 1)
     ]
     path = folder / "large.yaml"

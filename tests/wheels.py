@@ -25,7 +25,8 @@ limit: 60
 
 def call(*command: str | Path) -> str:
     print("+", *command, flush=True)
-    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
+    words = list(map(str, command))
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def main(root: Path, work: Path) -> None:

@@ -101,12 +101,15 @@ def _filtered(stage: Stage, filters: list[Any], notes: dict[str, Any]) -> Checkp
         workspace.mkdir()
         view = make_view(stage, part, needs, workspace, stage.checkpoint("victim"))
         filtering = defense.filter(rows, view)
-        if len(filtering.keep) != len(rows) or len(filtering.scores) != len(rows):
+        rewritten = rows if filtering.examples is None else filtering.examples
+        lengths = {len(filtering.keep), len(filtering.scores)}
+        if lengths != {len(rows)} or list(rewritten.ids) != list(rows.ids):
             raise InputError(
                 "a filter must decide on every row",
                 where=part["label"],
-                found=f"{len(filtering.keep)} decisions, {len(filtering.scores)} scores",
-                expected=f"{len(rows)} of each",
+                found=f"{len(filtering.keep)} decisions, {len(filtering.scores)} scores, "
+                f"{len(rewritten)} rows",
+                expected=f"{len(rows)} of each, in their order",
                 next="tell the plugin's authors",
             )
         pq.write_table(
@@ -114,7 +117,6 @@ def _filtered(stage: Stage, filters: list[Any], notes: dict[str, Any]) -> Checkp
             stage.folder / f"filter-{index}.parquet",
         )
         notes[part["label"]] = {**filtering.notes, "kept_rows": sum(map(bool, filtering.keep))}
-        rewritten = filtering.examples or rows
         rows = rewritten.select([row for row, keep in enumerate(filtering.keep) if keep])
     start = stage.scratch / "start"
     start.mkdir()

@@ -38,7 +38,7 @@ def make_poison(stage: Stage) -> StageResult:
     train, mask, notes = clean, [False] * len(clean), {}
     if isinstance(attack, PoisonsData):
         poisoning = attack.poison(AttackerView(stage.task, clean), stage.seeds.child("train"))
-        train, mask = poisoning.train, list(poisoning.mask)
+        train, mask = poisoning.train, [bool(marked) for marked in poisoning.mask]
         notes = dict(poisoning.notes)
         _check_poisoning(label, clean, train, mask, attack.config)
     eligible = [row for row, yes in enumerate(attack.eligible(test, stage.task)) if yes]
@@ -62,8 +62,11 @@ def make_poison(stage: Stage) -> StageResult:
 def _check_poisoning(
     label: str, clean: Examples, train: Examples, mask: list[bool], config: Any
 ) -> None:
-    if len(mask) != len(train) or train.ids[: len(clean)] != clean.ids:
+    ids = list(train.ids)
+    if len(mask) != len(train) or ids[: len(clean)] != list(clean.ids):
         raise _broken_claim(label, "the poisoned rows are not the clean ones in their order")
+    if len(set(ids)) < len(ids):
+        raise _broken_claim(label, "two rows have the same id")
     for row, poisoned in enumerate(mask):
         if not poisoned and not (row < len(clean) and _same_row(clean, train, row)):
             raise _broken_claim(label, f"row {train.ids[row]} was changed, but is not marked")
@@ -75,7 +78,7 @@ def _check_poisoning(
     ):
         raise _broken_claim(label, "a label was changed under clean_label: true")
     # An attack may round to the nearest row, not beyond.
-    if sum(mask) > config.poison_rate * len(clean) + 1:
+    if sum(mask) > config.poison_rate * len(clean) + 0.5:
         raise _broken_claim(
             label, f"{sum(mask)} of {len(clean)} rows were poisoned at rate {config.poison_rate}"
         )

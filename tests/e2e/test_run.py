@@ -18,8 +18,7 @@ def of(records, attack, defense, seed=0):
     (record,) = [
         item
         for item in records
-        if (item["attack"]["label"], item["defense_label"], item["seed"])
-        == (attack, defense, seed)
+        if (item["attack"]["label"], item["defense_label"], item["seed"]) == (attack, defense, seed)
     ]
     return record
 

@@ -64,21 +64,24 @@ class Bench:
         self.specs = defaultdict(list)
         self.names = itertools.count()
 
-    def part(self, spec, found, config=None, **declared):
-        """Registers a class, and gives what a plan would say of it."""
+    def part(self, spec, found, settings=None, *, rules=None, **declared):
+        """Registers a class, and gives what a plan would say of it.
+
+        `rules` is the class of its configuration.
+        """
         number = next(self.names)
         name = f"part-{number}"
         setattr(self.module, f"Part{number}", found)
-        target = f"bench_parts:Part{number}"
-        if "config" in declared:
-            setattr(self.module, f"Config{number}", declared["config"])
+        if rules is not None:
+            setattr(self.module, f"Config{number}", rules)
             declared["config"] = f"bench_parts:Config{number}"
+        target = f"bench_parts:Part{number}"
         self.specs[spec].append(spec(name=name, target=target, summary="", **declared))
-        return {"kind": spec.kind, "label": name, "component": name, "config": config or {}}
+        return {"kind": spec.kind, "label": name, "component": name, "config": settings or {}}
 
-    def attack(self, found, config=None, **declared):
-        declared.setdefault("surfaces", frozenset({Surface.DATA}))
-        return self.part(AttackSpec, found, config, **declared)
+    def attack(self, found, settings=None, **declared):
+        surfaces = frozenset({Surface.DATA})
+        return self.part(AttackSpec, found, settings, surfaces=surfaces, **declared)
 
     def defense(self, found, stage, **needs):
         stages = frozenset({DefenseStage(stage)})
@@ -158,14 +161,14 @@ def _named(name, found):
 
 
 def make_rows(count, start=0, seed=0):
-    """Two clouds of vectors; the first number of a vector is the row's id."""
+    """Two clouds of vectors; the first number of a vector tells the row's id."""
     rng = np.random.default_rng((seed, start))
     labels = [row % 2 for row in range(count)]
     ids = list(range(start, start + count))
     vectors = []
     for row, label in zip(ids, labels, strict=True):
         vector = rng.normal(size=8).astype(np.float32) + np.float32(2 * label - 1)
-        vector[0] = row
+        vector[0] = row / 1000
         vectors.append(vector)
     return Examples({"vector": vectors}, labels, ids)
 

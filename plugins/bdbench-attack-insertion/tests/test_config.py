@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from bdbench_attack_insertion.config import BadNetsConfig, InsertSentConfig
-from bdbench_attack_insertion.hooks import bdbench_register_attacks
 from pydantic import ValidationError
 
 from bdbench.api import Surface
+from bdbench_attack_insertion.config import BadNetsConfig, InsertSentConfig
+from bdbench_attack_insertion.hooks import bdbench_register_attacks
 
 
 def test_listing_the_attacks_imports_nothing_heavy():

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from bdbench_attack_insertion.attacks import BadNets, InsertSent
-from bdbench_attack_insertion.config import BadNetsConfig, InsertSentConfig
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bdbench.api import AttackerView, Examples, InputError, PoisonsData, SeedStream, Task
+from bdbench_attack_insertion.attacks import BadNets, InsertSent
+from bdbench_attack_insertion.config import BadNetsConfig, InsertSentConfig
 
 TASK = Task("text-classification", ("text",), ("negative", "neutral", "positive"))
 ATTACKS = {BadNets: BadNetsConfig, InsertSent: InsertSentConfig}

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from bdbench_attack_insertion.words import insert, sentence_gaps, word_spans
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bdbench_attack_insertion.words import insert, sentence_gaps, word_spans
 
 
 def placed(text, *additions):

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from bdbench_defense_merge.config import MergeConfig
-from bdbench_defense_merge.hooks import MERGE
-from bdbench_defense_merge.merge import Merge
 from safetensors.torch import load_file, save_file
 
 from bdbench.api import Checkpoint, DefenderView, SeedStream, Task
+from bdbench_defense_merge.config import MergeConfig
+from bdbench_defense_merge.hooks import MERGE
+from bdbench_defense_merge.merge import Merge
 
 SHAPES = {"embeddings.weight": (31, 6), "layer.weight": (6, 6), "norm.bias": (6,), "scale": ()}
 

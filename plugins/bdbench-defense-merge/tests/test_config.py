@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from bdbench_defense_merge.config import MergeConfig
-from bdbench_defense_merge.hooks import MERGE, bdbench_register_defenses
 from pydantic import ValidationError
 
 from bdbench.api import Access, Needs
+from bdbench_defense_merge.config import MergeConfig
+from bdbench_defense_merge.hooks import MERGE, bdbench_register_defenses
 
 
 def test_declares_its_needs():

@@ -5,9 +5,9 @@ import math
 
 import pytest
 import torch
-from bdbench_defense_merge.merge import Merge
 
 from bdbench.api import Defense, InputError, NonFiniteError, NotGrantedError, RepairsModel
+from bdbench_defense_merge.merge import Merge
 
 
 def digests(*checkpoints):

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from bdbench_defense_merge.averages import slerp
-from bdbench_defense_merge.merging import Merging
-from bdbench_defense_merge.task_vectors import dare, ties
 
 from bdbench.api import SeedStream
 from bdbench.toolkit.weights import combine
+from bdbench_defense_merge.averages import slerp
+from bdbench_defense_merge.merging import Merging
+from bdbench_defense_merge.task_vectors import dare, ties
 
 
 def changes(three):

@@ -4,15 +4,15 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bdbench.api import ABSTAIN, Evidence, InputError, NonFiniteError, Predictions, Task
 from bdbench_metric_classification.classification import (
     Classification,
     defense_effectiveness_rating,
 )
 from bdbench_metric_classification.hooks import bdbench_register_metrics
-from hypothesis import given
-from hypothesis import strategies as st
-
-from bdbench.api import ABSTAIN, Evidence, InputError, NonFiniteError, Predictions, Task
 
 TASK = Task("text-classification", ("text",), ("a", "b", "c"))
 TABLES = [field.name for field in fields(Evidence) if field.name not in ("task", "target")]

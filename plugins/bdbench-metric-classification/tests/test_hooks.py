@@ -3,9 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from bdbench_metric_classification.hooks import bdbench_register_metrics
-
 from bdbench.api import Direction
+from bdbench_metric_classification.hooks import bdbench_register_metrics
 
 
 def test_listing_the_metric_imports_nothing_heavy():

@@ -3,11 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from bdbench.api import Model
 from bdbench_model_minilm.config import MiniLMConfig
 from bdbench_model_minilm.hooks import bdbench_register_models
 from bdbench_model_minilm.model import MiniLM
-
-from bdbench.api import Model
 
 
 def test_the_spec_names_what_there_is():

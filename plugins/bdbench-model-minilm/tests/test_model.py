@@ -8,14 +8,14 @@ import shutil
 
 import pytest
 import torch
-from bdbench_model_minilm import weights
-from bdbench_model_minilm.config import MiniLMConfig
-from bdbench_model_minilm.model import MiniLM
-from bdbench_model_minilm.weights import DIGESTS, VARIABLE
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from bdbench.api import Checkpoint, Examples, InputError, SeedStream, Task
+from bdbench_model_minilm import weights
+from bdbench_model_minilm.config import MiniLMConfig
+from bdbench_model_minilm.model import MiniLM
+from bdbench_model_minilm.weights import DIGESTS, VARIABLE
 
 PACKAGE = weights.find_spec(weights.PACKAGE)
 pytestmark = pytest.mark.skipif(

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from bdbench_model_minilm import weights
-from bdbench_model_minilm.weights import DIGESTS, REVISION, VARIABLE, find, read
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from bdbench.api import InputError
+from bdbench_model_minilm import weights
+from bdbench_model_minilm.weights import DIGESTS, REVISION, VARIABLE, find, read
 
 
 @pytest.fixture(autouse=True)

@@ -35,8 +35,9 @@ class Blobs(Dataset):
         def cloud(count, start):
             labels = [row % 2 for row in range(count)]
             vectors = [
-                (rng.normal(size=WIDTH) + (2.0 if label else -2.0) * (np.arange(WIDTH) >= 4))
-                .astype(np.float32)
+                (
+                    rng.normal(size=WIDTH) + (2.0 if label else -2.0) * (np.arange(WIDTH) >= 4)
+                ).astype(np.float32)
                 for label in labels
             ]
             return Examples({"vector": vectors}, labels, list(range(start, start + count)))
@@ -67,9 +68,7 @@ class Linear(Classifier):
 
     def load(self, checkpoint):
         module = self._module()
-        module.load_state_dict(
-            safetensors.torch.load_file(checkpoint.folder / "model.safetensors")
-        )
+        module.load_state_dict(safetensors.torch.load_file(checkpoint.folder / "model.safetensors"))
         return module.eval()
 
     def save(self, module, like, folder):

@@ -1,0 +1,54 @@
+"""Decoding what paraphrase generators leave undecoded in their output."""
+
+from __future__ import annotations
+
+import html
+import re
+
+__all__ = ["normalised"]
+
+# "&apos;", its "&" also spelled out or lost, as generators write it: "man andapos;s", "heapos;s".
+# No English word ends in "apos", so what stands before it does not matter.
+_APOSTROPHE = re.compile(r"(?:&|and|\ban)?apos;|&apos\b")
+# The others need a start, since words such as "salt" and "camp" end like them.
+_NAMED = re.compile(
+    r"(?:&|and|\ban)(quot|amp|lt|gt|nbsp|hellip);|&(quot|amp|lt|gt)\b"
+    r"| ?(?<!\w)(?:(quot) ?|(amp|lt|gt|nbsp|hellip));"
+)
+# "&#39;" and, as corpora have it whose "&" became a space, "women #39;s" or "# 36 ;70".
+_NUMBERED = re.compile(r"[& ]?# ?(\d{2,4}|x[0-9a-fA-F]{2,4}) ?;")
+# A hyphen that a tokenizer took out of a word, "snail @-@ like", also where half of it is lost.
+_HYPHEN = re.compile(r" ?(?:@-@?|-@) ?")
+_END = re.compile(r"(?:\s+EOS)+\s*$")
+
+
+def normalised(text: str) -> str:
+    """The text with escapes decoded, and marks of tokenizers and generators taken out.
+
+    Decoded are the HTML escapes of apostrophes, quotation marks, ``&``, ``<``, ``>`` and, by
+    number, of all that is no letter or digit; with their ``&``, without it, or with ``and`` in
+    its place. Where the ``&`` was replaced by a space (``at amp;t``) the space goes. Escapes of
+    escapes are decoded, too. Then ``@-@`` becomes a hyphen, and ``EOS`` at the end goes.
+    """
+    while True:
+        decoded = _APOSTROPHE.sub("'", text)
+        decoded = _NAMED.sub(_named, decoded)
+        decoded = _NUMBERED.sub(_numbered, decoded)
+        decoded = _END.sub("", _HYPHEN.sub("-", decoded))
+        if decoded == text:
+            return text
+        text = decoded
+
+
+def _named(match: re.Match[str]) -> str:
+    return _character(next(name for name in match.groups() if name))
+
+
+def _numbered(match: re.Match[str]) -> str:
+    character = _character(f"#{match[1]}")
+    decodable = character.isprintable() and not character.isalnum()
+    return character if decodable else match[0]
+
+
+def _character(name: str) -> str:
+    return html.unescape(f"&{name};").replace("\N{NO-BREAK SPACE}", " ")

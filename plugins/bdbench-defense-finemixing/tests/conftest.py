@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from bdbench_defense_finemixing.hooks import bdbench_register_defenses
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from bdbench.api import Checkpoint, DefenderView, Examples, SeedStream, Task
+from bdbench.toolkit.transformers import EncoderClassifier, Pretrained, seeded
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = (
+    "the a movie film was is plot good great fine bad awful dull cf tq un film2 7 42 . , #".split()
+)
+PIECES = ["##s", "##able", "##ly", "##think", "##0"]
+VOCABULARY = [*SPECIAL, *WORDS, *PIECES]
+SPECS = {spec.name: spec for spec in bdbench_register_defenses()}
+
+
+def tokenizer():
+    numbers = {token: number for number, token in enumerate(VOCABULARY)}
+    made = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        model_max_length=32,
+        model_input_names=["input_ids", "attention_mask"],
+        **{f"{name[1:-1].lower()}_token": name for name in SPECIAL},
+    )
+
+
+class Tiny(EncoderClassifier):
+    """A BERT with one layer of width 8; three rows of its embeddings belong to no token."""
+
+    def __init__(self):
+        super().__init__(SimpleNamespace(max_length=16))
+
+    def pretrained(self, seeds):
+        config = BertConfig(
+            vocab_size=len(VOCABULARY) + 3,
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=12,
+            max_position_embeddings=32,
+        )
+        with seeded(seeds.child("body").seed()):
+            weights = BertModel(config).state_dict()
+        return Pretrained(config=config, weights=weights, tokenizer=tokenizer())
+
+
+class LocalEngine:
+    """What the host lends, in its plainest form; with ``tunes`` off, tuning changes nothing."""
+
+    def __init__(self, family, *, tunes=True):
+        self.family = family
+        self.tunes = tunes
+        self.tunings = []
+
+    def load(self, checkpoint):
+        return self.family.load(checkpoint)
+
+    def save(self, module, like, folder):
+        folder.mkdir(parents=True)
+        self.family.save(module, like, folder)
+        return Checkpoint(folder)
+
+    def predict(self, module, like, rows):
+        inputs = self.family.collate(self.family.encode(rows, like))
+        with torch.no_grad():
+            columns = self.family.read(self.family.forward(module.eval(), inputs))
+        return {name: column.numpy() for name, column in columns.items()}
+
+    def fine_tune(self, module, like, rows, recipe, seeds, penalty=None):
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        self.tunings.append(SimpleNamespace(rows=rows, recipe=recipe, seeds=seeds, before=before))
+        if not self.tunes:
+            return
+        optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate)
+        module.train()
+        with seeded(seeds.seed()):
+            for epoch in range(recipe.epochs):
+                order = seeds.child(epoch)
+                for inputs, labels in self.batches(like, rows, recipe.batch_size, order):
+                    optimizer.zero_grad()
+                    self.loss(module, inputs, labels).mean().backward()
+                    optimizer.step()
+        module.eval()
+
+    def batches(self, like, rows, batch_size, seeds):
+        order = list(range(len(rows)))
+        seeds.random().shuffle(order)
+        for start in range(0, len(order), batch_size):
+            batch = rows.select(order[start : start + batch_size])
+            yield self.family.collate(self.family.encode(batch, like)), batch.labels
+
+    def loss(self, module, inputs, labels):
+        return self.family.loss(self.family.forward(module, inputs), labels)
+
+
+def examples(count):
+    good, bad = ("good", "great", "fine"), ("bad", "awful", "dull")
+    rng = np.random.default_rng(count)
+    labels = [row % 2 for row in range(count)]
+    texts = [
+        f"the {rng.choice(['movie', 'film', 'plot'])} was {rng.choice(good if label else bad)} ."
+        for label in labels
+    ]
+    return Examples({"text": texts}, labels, list(range(100, 100 + count)))
+
+
+@pytest.fixture
+def rows():
+    return examples(40)
+
+
+@pytest.fixture
+def family():
+    return Tiny()
+
+
+@pytest.fixture
+def task():
+    return Task("text-classification", ("text",), ("negative", "positive"))
+
+
+@pytest.fixture
+def base(family, task, tmp_path):
+    folder = tmp_path / "base"
+    folder.mkdir()
+    family.prepare(task, folder, SeedStream(0))
+    return Checkpoint(folder)
+
+
+@pytest.fixture
+def change(tmp_path):
+    """Copies a checkpoint, with some tensors changed."""
+
+    def change(checkpoint, name, **tensors):
+        folder = tmp_path / name
+        folder.mkdir()
+        for path in checkpoint.folder.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        state = load_file(folder / "model.safetensors") | tensors
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        return Checkpoint(folder)
+
+    return change
+
+
+@pytest.fixture
+def victim(base, change):
+    """The base with every weight moved, by steps of very different length."""
+    draw = torch.Generator().manual_seed(1)
+    moved = {
+        name: value + 0.05 * torch.randn(value.shape, generator=draw) ** 3
+        for name, value in load_file(base.folder / "model.safetensors").items()
+    }
+    return change(base, "victim", **moved)
+
+
+@pytest.fixture
+def read():
+    return lambda checkpoint: load_file(checkpoint.folder / "model.safetensors")
+
+
+@pytest.fixture
+def repair(victim, base, rows, family, task, tmp_path):
+    """Runs a defense with a view that grants what its settings need."""
+
+    def repair(kind, config, /, *, tunes=False, root=0, engine=None, **given):
+        engine = engine or LocalEngine(family, tunes=tunes)
+        spec = next(spec for spec in SPECS.values() if spec.target.endswith(f":{kind.__name__}"))
+        workspace = tmp_path / f"workspace {len(list(tmp_path.iterdir()))}"
+        workspace.mkdir()
+        view = DefenderView(
+            defense=spec.name,
+            needs=config.needs(spec.needs),
+            task=task,
+            seeds=SeedStream(root, ("defense",)),
+            workspace=workspace,
+            engine=engine,
+            clean_rows=given.get("rows", rows),
+            base=given.get("base", base),
+        )
+        result = kind(config).repair(given.get("victim", victim), view)
+        assert result.checkpoint.folder == workspace / "model"
+        return SimpleNamespace(result=result, notes=result.notes, engine=engine)
+
+    return repair

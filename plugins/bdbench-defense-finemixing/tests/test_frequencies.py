@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import wordfreq
+from bdbench_defense_finemixing.frequencies import SOURCE, expected_counts, word_frequencies
+from bdbench_defense_finemixing.vocabulary import ordinary_tokens, read_tokenizer
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+
+@pytest.fixture(scope="module")
+def english():
+    return word_frequencies("en")
+
+
+@pytest.mark.parametrize("word", ["the", "movie", "cf", "7", "42", "007", "1987", "2024", "0815"])
+def test_words_and_numbers_have_wordfreq_s_share(english, word):
+    # wordfreq rounds to three digits.
+    assert english[word] == pytest.approx(wordfreq.word_frequency(word, "en"), rel=0.006)
+
+
+def test_words_with_digits_that_the_list_cannot_tell_are_left_out(english):
+    assert wordfreq.get_frequency_dict("en")["00s"] > 0
+    assert "00s" not in english
+
+
+def test_common_punctuation_is_as_frequent_as_the_commonest_word(english):
+    assert {english[mark] for mark in ".,!?"} == {english["the"]}
+    assert "#" not in english
+
+
+def test_other_languages_need_no_further_package():
+    assert word_frequencies("zh")["2024"] > 0
+
+
+def test_each_token_of_a_word_counts_as_often_as_the_word(base):
+    tokenizer = read_tokenizer(base.folder)
+    shares = {"film": 0.5, "films": 0.1, "unthinkable": 0.01, "unthinkables": 0.02, ".": 0.2}
+    counts = expected_counts(tokenizer, shares, 1000)
+    expected = {"film": 600, "##s": 120, "un": 30, "##think": 30, "##able": 30, ".": 200}
+    for token, number in tokenizer.get_vocab().items():
+        if token != "[UNK]":
+            assert counts[number] == pytest.approx(expected.get(token, 0)), token
+
+
+def test_many_words_are_encoded_in_several_batches(base):
+    tokenizer = read_tokenizer(base.folder)
+    shares = dict.fromkeys([f"film{'s' * count}" for count in range(50)], 0.001)
+    shares |= {f"{number}": 0.0 for number in range(25_000)} | {"plot": 0.25}
+    counts = expected_counts(tokenizer, shares, 1)
+    assert counts[tokenizer.token_to_id("plot")] == 0.25
+    assert counts[tokenizer.token_to_id("film")] == pytest.approx(0.05)
+    assert counts[tokenizer.token_to_id("##s")] == pytest.approx(0.001 * sum(range(50)))
+
+
+def test_where_capitals_matter_both_spellings_count():
+    vocabulary = {"The": 0, "the": 1, "film": 2, "[UNK]": 3}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    counts = expected_counts(tokenizer, {"the": 0.5, "film": 0.25}, 100)
+    assert counts[:3].tolist() == [50, 50, 25]
+
+
+def test_in_byte_level_vocabularies_words_stand_after_a_space():
+    vocabulary = {"a": 0, "b": 1, "\u0120": 2, "\u0120a": 3, "\u0120ab": 4}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [("\u0120", "a"), ("\u0120a", "b")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    counts = expected_counts(tokenizer, {"ab": 0.5, "aa": 0.25}, 100)
+    assert counts.tolist() == [25, 0, 0, 25, 50]
+
+
+def test_special_tokens_are_no_ordinary_ones(tmp_path):
+    tokenizer = Tokenizer(models.WordLevel({"b": 1, "a": 0}, unk_token="a"))
+    tokenizer.add_special_tokens([AddedToken("<mark>", special=True)])
+    tokenizer.add_tokens([AddedToken("word")])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert ordinary_tokens(read_tokenizer(tmp_path)) == {0: "a", 1: "b", 3: "word"}
+
+
+def test_the_truncation_of_the_last_call_is_forgotten(tmp_path):
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(1)
+    tokenizer.enable_padding(length=4)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert read_tokenizer(tmp_path).encode("b b").ids == [1, 1]
+
+
+def test_the_source_names_its_version():
+    assert SOURCE.startswith("wordfreq 3.")
+    assert math.isclose(sum(wordfreq.get_frequency_dict("en").values()), 1, abs_tol=0.05)
