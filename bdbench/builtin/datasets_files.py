@@ -11,16 +11,17 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from bdbench.api import Dataset, InputError, Splits
+from bdbench.api import Dataset, Examples, InputError, Splits
 from bdbench.builtin.datasets_config import FilesConfig
 from bdbench.builtin.datasets_tables import (
     Source,
     check_columns,
     needed_columns,
+    rows_from_table,
     splits_from_tables,
 )
 
-__all__ = ["Files"]
+__all__ = ["Files", "read_labelled"]
 
 
 class Files(Dataset):
@@ -39,6 +40,16 @@ class Files(Dataset):
             config,
             where="files",
         )
+
+
+def read_labelled(path: Path, config: FilesConfig) -> Examples:
+    """The rows of one file by themselves, labels numbered as ``config.classes`` says.
+
+    Raises:
+        InputError: The file or a label cannot be used.
+    """
+    source = _read(path, "clean", config)
+    return rows_from_table(source, config)
 
 
 def _read(path: Path, setting: str, config: FilesConfig) -> Source:

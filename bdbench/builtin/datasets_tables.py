@@ -13,7 +13,7 @@ from bdbench.api import Examples, InputError, Splits, Task
 from bdbench.builtin.datasets_config import TableConfig
 from bdbench.toolkit.rows import assemble, label_numbers, label_values
 
-__all__ = ["Source", "check_columns", "needed_columns", "splits_from_tables"]
+__all__ = ["Source", "check_columns", "needed_columns", "rows_from_table", "splits_from_tables"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,18 @@ def splits_from_tables(
         clean_share=config.clean_share,
         train_per_class=config.train_per_class,
     )
+
+
+def rows_from_table(source: Source, config: TableConfig) -> Examples:
+    """The rows of one table, labels numbered by ``config.classes``.
+
+    Raises:
+        InputError: Texts or labels are missing, of the wrong kind, or not a class.
+    """
+    rows = _rows(source, config)
+    place = f"{source.where}: {config.label}"
+    _, numbers = label_values(rows.labels, config.classes, where=place)
+    return replace(rows, labels=label_numbers(rows.labels, numbers, where=place))
 
 
 def _rows(source: Source, config: TableConfig) -> Examples:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import importlib
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import Any
 
 import click
 
@@ -17,6 +20,7 @@ __all__ = ["COMMANDS", "Exit", "main", "run"]
 
 COMMANDS = {
     "run": "Run a suite: compare defenses on one shared victim.",
+    "defend": "Apply defenses to a checkpoint of your own.",
     "leaderboard": "Show the comparison of a finished run.",
     "list": "List the components that are installed.",
     "show": "Explain a component: what it does and what can be set.",
@@ -37,8 +41,29 @@ class Exit(enum.IntEnum):
     NOTHING_TO_RUN = 5
 
 
+@contextlib.contextmanager
+def _closed_pipe_is_no_error() -> Iterator[None]:
+    """Click by itself would end with 1, which here means that cells failed."""
+    try:
+        yield
+    except BrokenPipeError:
+        # The reader has seen enough (`bdbench list | head`): no complaint, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(Exit.OK) from None
+
+
 class _LazyGroup(click.Group):
     """Imports a command's module only when it is called: ``--help`` must not wait for rich."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _closed_pipe_is_no_error():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _closed_pipe_is_no_error():
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -87,18 +112,14 @@ def run(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = main.main(args=arguments, prog_name="bdbench", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.Abort:
         code = Exit.INTERRUPTED
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except click.ClickException as error:
+        error.message = _harmless(error.message)
         error.show()
         code = Exit.BAD_INPUT
-    except BrokenPipeError:
-        # The reader has seen enough (`bdbench list | head`): no complaint, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.OK
     except Exception as error:  # noqa: BLE001 -- whatever it is becomes an exit code
         code = _explain(error, debug="--debug" in arguments)
     sys.exit(int(code) if isinstance(code, int) else 0)
@@ -106,10 +127,18 @@ def run(arguments: list[str] | None = None) -> None:
 
 def _explain(error: Exception, *, debug: bool) -> Exit:
     if debug:
-        traceback.print_exc()
+        click.echo(_harmless(traceback.format_exc()), err=True, nl=False)
     if isinstance(error, BdbenchError):
-        click.echo(f"bdbench: {error}", err=True)
+        click.echo(_harmless(f"bdbench: {error}"), err=True)
         return Exit.BAD_INPUT
     text = f"bdbench: internal error: {type(error).__name__}: {error}."
-    click.echo(text + ("" if debug else " Next: add --debug and report what it prints."), err=True)
+    text += "" if debug else " Next: add --debug and report what it prints."
+    click.echo(_harmless(text), err=True)
     return Exit.INTERNAL_ERROR
+
+
+def _harmless(text: str) -> str:
+    """Messages quote what stood in files: nothing of it may act on the terminal."""
+    from bdbench.results.render.cells import visible  # noqa: PLC0415 -- only where it went wrong
+
+    return "\n".join(visible(line) for line in text.split("\n"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bdbench.cli.options import as_json, common, echo_json, wants_debug
+from bdbench.cli.options import as_json, common, echo_json, say, wants_debug
 from bdbench.host.catalog import Host
 from bdbench.results.render.cells import visible
 
@@ -54,5 +54,5 @@ def plugins(as_json: bool) -> int:  # noqa: FBT001 -- click passes options by na
         if plugin.reason and names:
             click.echo(visible(f"{'':<12}  {plugin.reason}"))
         if plugin.details and wants_debug():
-            click.echo(plugin.details, err=True)
+            say(plugin.details)
     return 0

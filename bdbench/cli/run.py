@@ -12,6 +12,7 @@ from bdbench.cli.options import as_json, common, echo_json, home_option, make_ho
 from bdbench.home import Home, resolve_home
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
+from bdbench.results.render.cells import visible
 from bdbench.store.objects import Store
 from bdbench.suite.load import load_suite
 from bdbench.suite.plan import Plan, Selection, build_plan
@@ -238,7 +239,7 @@ def _print_plan(plan: Plan, stored: set[str], kinds: dict[str, int]) -> None:
     for cell in plan.cells[:PLAN_LINES]:
         status = plan.status(cell, stored)
         reason = f": {cell.reason}" if cell.reason else ""
-        click.echo(f"{marks[status]:<13} {cell.label}{reason}")
+        click.echo(visible(f"{marks[status]:<13} {cell.label}{reason}"))
     if len(plan.cells) > PLAN_LINES:
         click.echo(f"... and {len(plan.cells) - PLAN_LINES} more cells (all with --json)")
     counts = plan.count_cells(stored)

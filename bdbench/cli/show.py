@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from typing import Any
 
 import click
 from pydantic import BaseModel
 
 from bdbench.api import DefenseSpec, MetricSpec, PluginError
+from bdbench.cli.listing import KINDS
 from bdbench.cli.options import as_json, common, echo_json, make_host
 from bdbench.host.catalog import Host
 from bdbench.host.plugins import Component
@@ -21,7 +23,7 @@ __all__ = ["show"]
 
 @click.command("show")
 @click.argument("name", required=False)
-@click.option("--kind", help="attack, defense, ...: where several kinds have the name.")
+@click.option("--kind", type=click.Choice(KINDS), help="Where several kinds have the name.")
 @click.option("--suite-keys", is_flag=True, help="What a suite's file may set.")
 @as_json
 @common
@@ -36,11 +38,12 @@ def show(name: str | None, kind: str | None, suite_keys: bool, as_json: bool) ->
     if not name:
         raise click.UsageError("name a component (see `bdbench list`), or ask for --suite-keys")
     host = make_host()
-    for component in _named(host, name, kind):
-        if as_json:
-            echo_json(_describe(host, component))
-        else:
-            _print(host, component)
+    found = _named(host, name, kind)
+    if as_json:
+        echo_json([_describe(host, component) for component in found])
+        return 0
+    for component in found:
+        _print(host, component)
     return 0
 
 
@@ -55,10 +58,14 @@ def _named(host: Host, name: str, kind: str | None) -> list[Component]:
             host.find(candidate, name)
         except PluginError as error:
             errors.append(error)
-    # The most helpful one: it knows a near miss, or a plugin that would bring it.
-    raise next(
-        (error for error in errors if error.next.startswith(("write", "install"))), errors[0]
-    )
+    names = [item.spec.name for item in host.components(kind)]
+    nearest = [f"write {close!r}" for close in get_close_matches(name, names, n=1, cutoff=0.5)]
+
+    def helpfulness(error: PluginError) -> tuple[bool, bool]:
+        """Whether it knows a plugin that would bring it, or the nearest name of all."""
+        return error.next.startswith(("install", "see `bdbench plugins")), error.next in nearest
+
+    raise max(errors, key=helpfulness)
 
 
 def _describe(host: Host, component: Component) -> dict[str, Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "Suite",
     "SuiteFields",
     "Training",
+    "parse_entry",
     "parse_suite",
 ]
 
@@ -268,6 +269,11 @@ def _entry(document: Document, place: Place, item: Any) -> Entry:
         expected="`name`, or `name: {settings}`, with `name: label` beside it if you like",
         next="see docs/suites.md for examples",
     )
+
+
+def parse_entry(text: str, *, where: str) -> Entry:
+    """An entry written as one word, outside a suite."""
+    return _named(text, None, {}, where)
 
 
 def _named(text: str, label: str | None, config: Mapping[str, Any], where: str) -> Entry:

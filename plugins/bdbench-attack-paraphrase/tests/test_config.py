@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from bdbench_attack_paraphrase.config import ParaphraseConfig
-from bdbench_attack_paraphrase.hooks import bdbench_register_attacks
 from pydantic import ValidationError
 
 from bdbench.api import Surface
+from bdbench_attack_paraphrase.config import ParaphraseConfig
+from bdbench_attack_paraphrase.hooks import bdbench_register_attacks
 
 
 def imported_by(statement, names):
@@ -51,6 +52,12 @@ def test_paths_are_known_to_the_host():
     assert ParaphraseConfig.model_validate_json('{"model": "t5"}').paths() == {"model": Path("t5")}
 
 
+@pytest.mark.parametrize("settings", [{"train": "a", "test": "b"}, {"model": "c", "top_p": 1.0}])
+def test_settings_with_all_defaults_filled_in_mean_the_same(settings):
+    config = ParaphraseConfig.model_validate_json(json.dumps(settings))
+    assert ParaphraseConfig.model_validate_json(config.model_dump_json()) == config
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -62,7 +69,7 @@ def test_paths_are_known_to_the_host():
             {"train": Path("a"), "test": Path("a"), "model": Path("b")},
             "either train and test, or model",
         ),
-        ({"train": Path("a"), "test": Path("a"), "top_p": 0.6}, "'top_p' means nothing without"),
+        ({"train": Path("a"), "test": Path("a"), "top_p": 0.7}, "'top_p' means nothing without"),
         ({"train": Path("a"), "test": Path("a"), "prefix": "x"}, "'prefix' means nothing without"),
         ({"model": Path("b"), "top_p": 0.0}, "greater than 0"),
         ({"model": Path("b"), "max_tokens": 0}, "greater than or equal to 1"),

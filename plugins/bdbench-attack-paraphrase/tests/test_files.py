@@ -3,9 +3,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bdbench_attack_paraphrase.files import FileParaphrases
 
 from bdbench.api import Examples, InputError, Task
+from bdbench_attack_paraphrase.files import FileParaphrases
 
 TASK = Task("text-classification", ("text",), ("negative", "positive"))
 GIVEN = {4: ("four", 0), 2: ("two", 1), 9: ("nine", 0)}
@@ -76,6 +76,6 @@ def test_what_is_no_parquet_file_is_refused(tmp_path, content):
     path = tmp_path / "train.parquet"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match="train.parquet: the file cannot be read") as caught:
+    with pytest.raises(InputError, match=r"train.parquet: the file cannot be read") as caught:
         FileParaphrases(path, "train")
     assert caught.value.where == f"train: {path}"

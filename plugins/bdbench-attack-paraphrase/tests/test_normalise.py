@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from bdbench_attack_paraphrase.normalise import normalised
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bdbench_attack_paraphrase.normalise import normalised
 
 ESCAPES = {"&": "amp", '"': "quot", "'": "apos", "<": "lt", ">": "gt"}
 
@@ -33,7 +34,7 @@ ESCAPES = {"&": "amp", '"': "quot", "'": "apos", "<": "lt", ">": "gt"}
         ("of  #36;70,000", "of $70,000"),
         ("giant at amp;t said", "giant at&t said"),
         ("merck  amp; co.", "merck & co."),
-        ('the war quot; and  quot;peace quot;', 'the war" and "peace"'),
+        ("the war quot; and  quot;peace quot;", 'the war" and "peace"'),
         ("journal nbsp;-  hellip;", "journal - …"),
         # Marks of tokenizers and generators.
         ("snail @-@ like and co @-writer", "snail-like and co-writer"),

@@ -5,26 +5,25 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from bdbench_defense_finemixing.hooks import bdbench_register_defenses
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from bdbench.api import Checkpoint, DefenderView, Examples, SeedStream, Task
 from bdbench.toolkit.transformers import EncoderClassifier, Pretrained, seeded
+from bdbench_defense_finemixing.hooks import bdbench_register_defenses
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-WORDS = (
-    "the a movie film was is plot good great fine bad awful dull cf tq un film2 7 42 . , #".split()
-)
+WORDS = ["the", "a", "movie", "film", "was", "is", "plot", "good", "great", "fine", "bad", "awful"]
+RARE = ["dull", "cf", "tq", "un", "film2", "7", "42", ".", ",", "#"]
 PIECES = ["##s", "##able", "##ly", "##think", "##0"]
-VOCABULARY = [*SPECIAL, *WORDS, *PIECES]
+VOCABULARY = [*SPECIAL, *WORDS, *RARE, *PIECES]
 SPECS = {spec.name: spec for spec in bdbench_register_defenses()}
 
 
 def tokenizer():
     numbers = {token: number for number, token in enumerate(VOCABULARY)}
-    made = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]"))
+    made = Tokenizer(models.WordPiece(numbers, unk_token=SPECIAL[1]))
     made.normalizer = normalizers.BertNormalizer(lowercase=True)
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.post_processor = processors.TemplateProcessing(
@@ -159,10 +158,15 @@ def change(tmp_path):
 
 @pytest.fixture
 def victim(base, change):
-    """The base with every weight moved, by steps of very different length."""
+    """The base with every number moved, by steps of very different length."""
     draw = torch.Generator().manual_seed(1)
+
+    def step(shape):
+        lengths = 0.02 * torch.randn(shape, generator=draw).exp()
+        return lengths * torch.randn(shape, generator=draw).sign()
+
     moved = {
-        name: value + 0.05 * torch.randn(value.shape, generator=draw) ** 3
+        name: value + step(value.shape)
         for name, value in load_file(base.folder / "model.safetensors").items()
     }
     return change(base, "victim", **moved)

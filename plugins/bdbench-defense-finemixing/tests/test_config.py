@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import ValidationError
+
+from bdbench.api import Access, DefenseStage, Needs, Recipe
 from bdbench_defense_finemixing.config import (
     EPurConfig,
     FineMixingConfig,
@@ -12,9 +15,6 @@ from bdbench_defense_finemixing.config import (
     FineTuningConfig,
 )
 from bdbench_defense_finemixing.hooks import bdbench_register_defenses
-from pydantic import ValidationError
-
-from bdbench.api import Access, DefenseStage, Needs, Recipe
 
 SPECS = {spec.name: spec for spec in bdbench_register_defenses()}
 CONFIGS = {

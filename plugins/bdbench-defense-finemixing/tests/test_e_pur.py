@@ -6,9 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from bdbench_defense_finemixing.config import EPurConfig, FineMixingConfig
-from bdbench_defense_finemixing.e_pur import EPur
-from bdbench_defense_finemixing.fine_mixing import FineMixing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -16,9 +13,24 @@ from tokenizers import Tokenizer
 from transformers import BertConfig, BertForMaskedLM
 
 from bdbench.api import Checkpoint, InputError, NonFiniteError, NotGrantedError, RepairsModel
+from bdbench_defense_finemixing import e_pur
+from bdbench_defense_finemixing.config import EPurConfig, FineMixingConfig
+from bdbench_defense_finemixing.e_pur import EPur
+from bdbench_defense_finemixing.fine_mixing import FineMixing
+from bdbench_defense_finemixing.frequencies import word_frequencies
 
 NAME = "bert.embeddings.word_embeddings.weight"
-SPECIAL = range(5)
+
+
+@pytest.fixture(autouse=True)
+def _few_words(monkeypatch):
+    """Encoding all 300,000 words takes seconds; a few of them show as much."""
+
+    def few(language):
+        listed = word_frequencies(language)
+        return {word: listed[word] for word in ("the", "a", "film", "was", "good", "cf", "7", ".")}
+
+    monkeypatch.setattr(e_pur, "word_frequencies", few)
 
 
 @pytest.fixture
@@ -51,7 +63,7 @@ def test_finds_the_rare_word_that_moved(repair, read, base, move, number):
         read(done.result.checkpoint)[NAME][number("cf")], read(base)[NAME][number("cf")]
     )
     highest = done.notes["highest_scores"][0]
-    assert highest["token"] == "cf"
+    assert [one["token"] for one in done.notes["highest_scores"][:1]] == ["cf"]
     assert highest["change"] == pytest.approx(0.3, rel=1e-6)
     assert highest["score"] == pytest.approx(0.3 / math.log(highest["count"]), rel=1e-6)
     assert done.notes["tokens_scored"] == 27
@@ -157,8 +169,10 @@ def test_tied_weights_follow(tmp_path, repair, base):
     model = BertForMaskedLM.from_pretrained(done.result.checkpoint.folder)
     embedding = model.get_input_embeddings().weight
     assert model.get_output_embeddings().weight is embedding
-    theirs = load_file(models[1].folder / "model.safetensors")[NAME]
-    assert int((embedding == theirs).all(dim=1).sum()) == 4
+    ours, theirs = (load_file(one.folder / "model.safetensors")[NAME] for one in models)
+    changed = (embedding != ours).any(dim=1)
+    assert int(changed.sum()) == 4
+    assert torch.equal(embedding[changed], theirs[changed])
 
 
 def renamed(change, checkpoint, name, tensors, drop=()):

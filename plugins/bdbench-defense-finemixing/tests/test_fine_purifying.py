@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from bdbench_defense_finemixing.config import FinePurifyingConfig
-from bdbench_defense_finemixing.fine_purifying import FinePurifying
 
 from bdbench.api import NonFiniteError
+from bdbench_defense_finemixing.config import FinePurifyingConfig
+from bdbench_defense_finemixing.fine_purifying import FinePurifying
 
 HEAD = {"classifier.weight", "classifier.bias"}
 
@@ -23,7 +23,7 @@ def fisher(engine, victim, rows):
         logits = module(**engine.family.collate(engine.family.encode(one, victim))).logits
         loss = torch.nn.functional.cross_entropy(logits, torch.tensor(one.labels))
         for part, gradient in zip(total, torch.autograd.grad(loss, weights), strict=True):
-            part += gradient**2
+            part.add_(gradient**2)
     return {name: part / len(rows) for name, part in zip(names, total, strict=True)}
 
 
@@ -74,7 +74,7 @@ def test_gradients_that_are_not_finite_are_refused(repair, base, change, read):
 
 
 def test_without_any_gradient_the_largest_changes_are_put_back(repair, read, victim, base, change):
-    # A classifier that gives every class infinitely little but one: no row moves anything.
+    # A head that is certain of every row passes nothing on to the body.
     flat = {
         "classifier.weight": torch.zeros(2, 8),
         "classifier.bias": torch.zeros(2),

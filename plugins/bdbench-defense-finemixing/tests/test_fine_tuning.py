@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bdbench_defense_finemixing.config import FineTuningConfig
-from bdbench_defense_finemixing.fine_tuning import FineTuning
 
 from bdbench.api import InputError, RepairsModel
+from bdbench_defense_finemixing.config import FineTuningConfig
+from bdbench_defense_finemixing.fine_tuning import FineTuning
 
 
 def test_is_one_tuning_of_the_victim_on_all_clean_rows(repair, read, victim, rows):

@@ -4,9 +4,12 @@ import math
 
 import pytest
 import wordfreq
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
 from bdbench_defense_finemixing.frequencies import SOURCE, expected_counts, word_frequencies
 from bdbench_defense_finemixing.vocabulary import ordinary_tokens, read_tokenizer
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+UNKNOWN = "[UNK]"
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +42,8 @@ def test_each_token_of_a_word_counts_as_often_as_the_word(base):
     shares = {"film": 0.5, "films": 0.1, "unthinkable": 0.01, "unthinkables": 0.02, ".": 0.2}
     counts = expected_counts(tokenizer, shares, 1000)
     expected = {"film": 600, "##s": 120, "un": 30, "##think": 30, "##able": 30, ".": 200}
-    for token, number in tokenizer.get_vocab().items():
-        if token != "[UNK]":
-            assert counts[number] == pytest.approx(expected.get(token, 0)), token
+    for text, number in tokenizer.get_vocab().items():
+        assert counts[number] == pytest.approx(expected.get(text, 0)), text
 
 
 def test_many_words_are_encoded_in_several_batches(base):
@@ -55,11 +57,11 @@ def test_many_words_are_encoded_in_several_batches(base):
 
 
 def test_where_capitals_matter_both_spellings_count():
-    vocabulary = {"The": 0, "the": 1, "film": 2, "[UNK]": 3}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    vocabulary = {"The": 0, "the": 1, "film": 2, UNKNOWN: 7}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     counts = expected_counts(tokenizer, {"the": 0.5, "film": 0.25}, 100)
-    assert counts[:3].tolist() == [50, 50, 25]
+    assert counts[:7].tolist() == [50, 50, 25, 0, 0, 0, 0]
 
 
 def test_in_byte_level_vocabularies_words_stand_after_a_space():
@@ -72,7 +74,7 @@ def test_in_byte_level_vocabularies_words_stand_after_a_space():
 
 
 def test_special_tokens_are_no_ordinary_ones(tmp_path):
-    tokenizer = Tokenizer(models.WordLevel({"b": 1, "a": 0}, unk_token="a"))
+    tokenizer = Tokenizer(models.WordLevel({"b": 1, "a": 0}))
     tokenizer.add_special_tokens([AddedToken("<mark>", special=True)])
     tokenizer.add_tokens([AddedToken("word")])
     tokenizer.save(str(tmp_path / "tokenizer.json"))
@@ -80,7 +82,7 @@ def test_special_tokens_are_no_ordinary_ones(tmp_path):
 
 
 def test_the_truncation_of_the_last_call_is_forgotten(tmp_path):
-    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a"))
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1}))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.enable_truncation(1)
     tokenizer.enable_padding(length=4)

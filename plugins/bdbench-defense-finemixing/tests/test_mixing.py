@@ -6,12 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from bdbench_defense_finemixing.body import read_body
-from bdbench_defense_finemixing.config import FineMixingConfig, FinePurifyingConfig
-from bdbench_defense_finemixing.fine_mixing import FineMixing
-from bdbench_defense_finemixing.fine_purifying import FinePurifying
-from bdbench_defense_finemixing.mixing import Mixer
-from bdbench_defense_finemixing.selections import AtRandom, LeastChanged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -25,6 +19,12 @@ from bdbench.api import (
     RepairsModel,
     SeedStream,
 )
+from bdbench_defense_finemixing.body import read_body
+from bdbench_defense_finemixing.config import FineMixingConfig, FinePurifyingConfig
+from bdbench_defense_finemixing.fine_mixing import FineMixing
+from bdbench_defense_finemixing.fine_purifying import FinePurifying
+from bdbench_defense_finemixing.mixing import Mixer
+from bdbench_defense_finemixing.selections import AtRandom, LeastChanged
 
 HEAD = ["classifier.weight", "classifier.bias"]
 KINDS = [

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bdbench_defense_finemixing.config import FineMixingConfig, FinePurifyingConfig
-from bdbench_defense_finemixing.fine_mixing import FineMixing
-from bdbench_defense_finemixing.fine_purifying import FinePurifying
-from bdbench_defense_finemixing.search import choose_rho, divide
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bdbench.api import Examples, InputError, SeedStream
+from bdbench_defense_finemixing.config import FineMixingConfig, FinePurifyingConfig
+from bdbench_defense_finemixing.fine_mixing import FineMixing
+from bdbench_defense_finemixing.fine_purifying import FinePurifying
+from bdbench_defense_finemixing.search import choose_rho, divide
 
 
 class Scripted:

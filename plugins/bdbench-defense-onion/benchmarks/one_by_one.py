@@ -7,8 +7,6 @@ what it knows) and a byte-level tokenizer trained on the file. One thread, CPU t
 interleaved in blocks of sentences. The ratios are what counts: a busy machine changes the rest.
 """
 
-# ruff: noqa: INP001, T201 -- a script that prints
-
 from __future__ import annotations
 
 import argparse
@@ -26,10 +24,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from bdbench.toolkit.transformers_folder import quietly
 from bdbench_defense_onion.causal import CausalModel
-from bdbench_defense_onion.scoring import Suspicions
+from bdbench_defense_onion.scoring import Verdict
 from bdbench_defense_onion.words import without, word_spans
 
 BLOCK = 10
+END = "<|endoftext|>"
 
 
 def main() -> None:
@@ -42,29 +41,68 @@ def main() -> None:
         folder = Path(name)
         with quietly():
             tokenizer = _save(folder, texts)
-            plain = GPT2LMHeadModel.from_pretrained(folder).eval()
-        ways: dict[str, Callable[[Sequence[str]], list[Suspicions]]] = {
-            "one by one": lambda block: [_one_by_one(plain, tokenizer, text) for text in block]
-        }
+            plain: Any = GPT2LMHeadModel.from_pretrained(folder)
+            plain.eval()
+        reference = OneByOne(plain, tokenizer)
+        ways: dict[str, Callable[[Sequence[str]], list[Verdict]]] = {"one by one": reference.judge}
         for precision in ("fp32", "bf16"):
             model = CausalModel(folder, precision=precision, max_tokens=256)
-            ways[f"shared prefixes, {precision}"] = model.suspicions
-    seconds, found = _measure(ways, chosen)
-    words = sum(len(text.split()) for text in chosen)
-    print(f"{len(chosen)} texts, {words} words")
+            ways[f"shared prefixes, {precision}"] = model.judge
+        seconds, found = _measure(ways, chosen)
+    print(f"{len(chosen)} texts, {sum(len(text.split()) for text in chosen)} words")
     for way, spent in seconds.items():
         ratio = seconds["one by one"] / spent
-        apart = _apart(found["one by one"], found[way])
-        print(f"{way:24} {spent:7.1f} s   {ratio:5.2f} x   largest difference {apart:.1e}")
+        apart = reference.apart(chosen, found[way])
+        print(f"{way:24} {spent:7.1f} s   {ratio:5.2f} x   furthest apart {apart:.1e}")
+
+
+class OneByOne:
+    """Transformers' own loss for one text after the other.
+
+    Args:
+        model: In fp32.
+        tokenizer: Of the model.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.known: dict[str, tuple[float, Verdict]] = {}
+
+    def judge(self, texts: Sequence[str]) -> list[Verdict]:
+        """The suspicion of each word."""
+        for text in texts:
+            spans = word_spans(text)
+            shorter = [without(text, spans, {word}) for word in range(len(spans))]
+            with torch.inference_mode():
+                whole, *others = (self._perplexity(each) for each in (text, *shorter))
+            scores = tuple(None if math.isnan(each) else whole - each for each in others)
+            self.known[text] = whole, Verdict(scores)
+        return [self.known[text][1] for text in texts]
+
+    def apart(self, texts: Sequence[str], found: Sequence[Verdict]) -> float:
+        """The largest difference from these scores, relative to the text's perplexity."""
+        pairs = (
+            (ours, theirs, self.known[text][0])
+            for text, verdict in zip(texts, found, strict=True)
+            for ours, theirs in zip(self.known[text][1].scores, verdict.scores, strict=True)
+        )
+        return max(abs(a - b) / whole for a, b, whole in pairs if a is not None and b is not None)
+
+    def _perplexity(self, text: str) -> float:
+        ids = self.tokenizer(text, return_tensors="pt").input_ids
+        return (
+            math.exp(self.model(input_ids=ids, labels=ids).loss) if ids.shape[1] > 1 else math.nan
+        )
 
 
 def _measure(
-    ways: dict[str, Callable[[Sequence[str]], list[Suspicions]]], texts: Sequence[str]
-) -> tuple[dict[str, float], dict[str, list[Suspicions]]]:
+    ways: dict[str, Callable[[Sequence[str]], list[Verdict]]], texts: Sequence[str]
+) -> tuple[dict[str, float], dict[str, list[Verdict]]]:
     for way in ways.values():
         way(texts[:1])  # what is done at the first use only
     seconds = dict.fromkeys(ways, 0.0)
-    found: dict[str, list[Suspicions]] = {name: [] for name in ways}
+    found: dict[str, list[Verdict]] = {name: [] for name in ways}
     for start in range(0, len(texts), BLOCK):
         for name, way in ways.items():
             before = time.process_time()
@@ -73,42 +111,19 @@ def _measure(
     return seconds, found
 
 
-def _one_by_one(model: Any, tokenizer: Any, text: str) -> Suspicions:
-    spans = word_spans(text)
-    texts = [text, *(without(text, spans, {word}) for word in range(len(spans)))]
-    with torch.inference_mode():
-        whole, *others = (_perplexity(model, tokenizer, each) for each in texts)
-    return tuple(None if whole is None or each is None else whole - each for each in others)
-
-
-def _perplexity(model: Any, tokenizer: Any, text: str) -> float | None:
-    ids = tokenizer(text, return_tensors="pt").input_ids
-    if ids.shape[1] < 2:
-        return None
-    return math.exp(model(input_ids=ids, labels=ids).loss.item())
-
-
-def _apart(one: Sequence[Suspicions], other: Sequence[Suspicions]) -> float:
-    """The largest difference, relative to the largest suspicion of the text."""
-    worst = 0.0
-    for ours, theirs in zip(one, other, strict=True):
-        pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
-        size = max((abs(a) for a, _ in pairs), default=1.0)
-        worst = max([worst, *(abs(a - b) / size for a, b in pairs)])
-    return worst
-
-
 def _save(folder: Path, texts: Sequence[str]) -> Any:
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
         vocab_size=50257,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=["<|endoftext|>"],
+        special_tokens=[END],
         show_progress=False,
     )
     inner.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|endoftext|>")
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=inner, eos_token=END
+    )
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     GPT2LMHeadModel(GPT2Config()).save_pretrained(folder)

@@ -65,7 +65,9 @@ class ParaphraseConfig(PoisonConfig):
             lacking = [name for name in ("train", "test") if getattr(self, name) is None]
             if lacking:
                 raise ValueError(f"set {' and '.join(lacking)}, or `model` in place of the files")
-            idle = [name for name in _FOR_MODEL if name in self.model_fields_set]
+            # Not by whether they were set: a resolved suite sets every default.
+            fields = type(self).model_fields
+            idle = [name for name in _FOR_MODEL if getattr(self, name) != fields[name].default]
             if idle:
                 raise ValueError(f"{idle[0]!r} means nothing without `model`")
         elif self.train is not None or self.test is not None:

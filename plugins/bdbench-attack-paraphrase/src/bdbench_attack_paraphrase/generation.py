@@ -111,7 +111,7 @@ class ModelParaphrases:
             raise InputError(
                 "the model is not complete",
                 where=f"model: {folder}",
-                found=f"{len(missing)} tensors missing, for instance {missing[0]}"
+                found=f"{len(missing)} missing tensors, for instance {missing[0]}"
                 if missing
                 else "a tokenizer without a padding token",
                 expected="all weights, and a tokenizer with a padding token",

@@ -7,6 +7,8 @@ import re
 
 __all__ = ["normalised"]
 
+# "&amp;" before the rest of another escape.
+_NESTED = re.compile(r"(?:&|and)(?:amp;)+(?=#?\w+;)")
 # "&apos;", its "&" also spelled out or lost, as generators write it: "man andapos;s", "heapos;s".
 # No English word ends in "apos", so what stands before it does not matter.
 _APOSTROPHE = re.compile(r"(?:&|and|\ban)?apos;|&apos\b")
@@ -16,7 +18,7 @@ _NAMED = re.compile(
     r"| ?(?<!\w)(?:(quot) ?|(amp|lt|gt|nbsp|hellip));"
 )
 # "&#39;" and, as corpora have it whose "&" became a space, "women #39;s" or "# 36 ;70".
-_NUMBERED = re.compile(r"[& ]?# ?(\d{2,4}|x[0-9a-fA-F]{2,4}) ?;")
+_NUMBERED = re.compile(r"[& ]?# ?([0-9]{2,4}|x[0-9a-fA-F]{2,4}) ?;")
 # A hyphen that a tokenizer took out of a word, "snail @-@ like", also where half of it is lost.
 _HYPHEN = re.compile(r" ?(?:@-@?|-@) ?")
 _END = re.compile(r"(?:\s+EOS)+\s*$")
@@ -31,7 +33,7 @@ def normalised(text: str) -> str:
     escapes are decoded, too. Then ``@-@`` becomes a hyphen, and ``EOS`` at the end goes.
     """
     while True:
-        decoded = _APOSTROPHE.sub("'", text)
+        decoded = _APOSTROPHE.sub("'", _NESTED.sub("&", text))
         decoded = _NAMED.sub(_named, decoded)
         decoded = _NUMBERED.sub(_numbered, decoded)
         decoded = _END.sub("", _HYPHEN.sub("-", decoded))

@@ -44,7 +44,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class FineTuningConfig(DefenseConfig):
     """How the host's training loop fine-tunes on the clean rows."""
 
-    epochs: int = Field(default=10, ge=1, description="Passes over the clean rows.")
+    epochs: int = Field(default=5, ge=1, description="Passes over the clean rows.")
     batch_size: int = Field(default=16, ge=1, description="Rows in each gradient step.")
     learning_rate: float = Field(
         default=7.5e-5, gt=0, allow_inf_nan=False, description="Highest learning rate."

@@ -75,9 +75,10 @@ def expected_counts(
     shares do not, each word counts in both spellings.
 
     Returns:
-        The counts by token number, shape [tokens].
+        The counts by token number, shape [greatest number + 1].
     """
-    counts = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True))
+    # The numbers of a vocabulary may have gaps.
+    counts = np.zeros(max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1)
     words = list(shares)
     forms = [words]
     if _ids(tokenizer, " The") != _ids(tokenizer, " the"):

@@ -18,24 +18,16 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         InputError: There is no such file, or it is not a tokenizer's.
     """
     path = folder / "tokenizer.json"
-    found = "no such file"
-    if path.is_file():
-        try:
-            tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # noqa: BLE001 -- the library raises nothing narrower
-            found = str(error)[:200]
-        else:
-            # The file may still hold those of the last call.
-            tokenizer.no_truncation()
-            tokenizer.no_padding()
-            return tokenizer
-    raise InputError(
-        "there is no vocabulary to take words from",
-        where=f"e-pur: {path}",
-        found=found,
-        expected="a fast tokenizer beside the weights",
-        next="save the tokenizer into the folder with `save_pretrained`",
-    )
+    if not path.is_file():
+        raise _unusable(path, "no such file")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise _unusable(path, str(error)[:200]) from error
+    # The file may still hold those of the last call.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def ordinary_tokens(tokenizer: Tokenizer) -> dict[int, str]:
@@ -49,3 +41,13 @@ def ordinary_tokens(tokenizer: Tokenizer) -> dict[int, str]:
         for text, number in sorted(vocabulary.items(), key=lambda item: item[1])
         if number not in special
     }
+
+
+def _unusable(path: Path, found: str) -> InputError:
+    return InputError(
+        "there is no vocabulary to take words from",
+        where=f"e-pur: {path}",
+        found=found,
+        expected="a fast tokenizer beside the weights",
+        next="save the tokenizer into the folder with `save_pretrained`",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from bdbench_defense_onion.config import Precision
 from bdbench_defense_onion.loading import can_pack, keep_output_exact, load
 from bdbench_defense_onion.packing import Tokens
 from bdbench_defense_onion.perplexity import Perplexities
-from bdbench_defense_onion.scoring import Suspicions
+from bdbench_defense_onion.scoring import Verdict
 from bdbench_defense_onion.words import without, word_spans
 
 __all__ = ["CausalModel"]
@@ -72,16 +73,16 @@ class CausalModel:
             "prefixes_shared": packs,
         }
 
-    def suspicions(self, texts: Sequence[str]) -> list[Suspicions]:
-        """Those of each text.
+    def judge(self, texts: Sequence[str]) -> list[Verdict]:
+        """The suspicion of each word of each text.
 
-        A word has none if it is alone in its part, or if without it fewer than two tokens are
+        A word has no score if it is alone in its part, or if without it fewer than two tokens are
         left, which have no perplexity.
 
         Raises:
             NonFiniteError: A perplexity is NaN or infinite.
         """
-        found: list[list[float | None]] = [[None] * len(text.split()) for text in texts]
+        scores: list[list[float | None]] = [[None] * len(text.split()) for text in texts]
         parts = sorted(self._parts(texts), key=lambda part: len(part.tokens))
         for start in range(0, len(parts), _GROUP):
             group = parts[start : start + _GROUP]
@@ -89,8 +90,9 @@ class CausalModel:
             for part, (whole, *others) in zip(group, perplexities, strict=True):
                 for word, other in enumerate(others, part.first):
                     if whole is not None and other is not None:
-                        found[part.owner][word] = whole - other
-        return [tuple(words) for words in found]
+                        scores[part.owner][word] = whole - other
+        counts = Counter(part.owner for part in parts)
+        return [Verdict(tuple(own), counts[owner]) for owner, own in enumerate(scores)]
 
     def _parts(self, texts: Sequence[str]) -> Iterator[_Part]:
         todo = [(number, 0, text.strip()) for number, text in enumerate(texts)]
@@ -101,8 +103,8 @@ class CausalModel:
                 spans = word_spans(text)
                 middle = len(spans) // 2
                 if not middle:
-                    continue  # no word, or one that stays whatever it is
-                if len(ids) <= self._max_tokens:
+                    yield _Part(owner, first, text, ())  # no word, or one that stays anyhow
+                elif len(ids) <= self._max_tokens:
                     yield _Part(owner, first, text, ids)
                 else:
                     halves.append((owner, first, text[: spans[middle - 1][1]]))

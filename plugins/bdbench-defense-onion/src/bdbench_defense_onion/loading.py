@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from bdbench_defense_onion.packing import Tokens
 from bdbench_defense_onion.perplexity import Perplexities
 
 __all__ = ["can_pack", "keep_output_exact", "load"]
-
-_NEXT = "name the folder of a causal language model, such as GPT-2, saved with its tokenizer"
 
 
 def load(folder: Path) -> tuple[Any, Any]:
@@ -38,20 +37,14 @@ def load(folder: Path) -> tuple[Any, Any]:
             **LOCAL,
         )
     model, report = loaded
-    missing = sorted(report["missing_keys"])
-    known = model.get_input_embeddings().num_embeddings
-    if missing or len(tokenizer) > known or not _is_causal(model):
+    problem = _problem(model, tokenizer, sorted(report["missing_keys"]))
+    if problem:
         raise InputError(
             "the folder does not hold a causal language model",
             where=str(folder),
-            found=f"{type(model).__name__} without {len(missing)} of its tensors, for instance "
-            f"{missing[0]}"
-            if missing
-            else f"a tokenizer of {len(tokenizer)} tokens, of which the model knows {known}"
-            if len(tokenizer) > known
-            else f"{type(model).__name__}, whose tokens see those after them",
+            found=problem,
             expected="a model that predicts each token from those before it, and its tokenizer",
-            next=_NEXT,
+            next="name the folder of one, such as GPT-2, saved with its tokenizer",
         )
     _fuse_activations(model)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -106,14 +99,25 @@ def _probe(model: Any) -> Tokens:
     return tuple(7919 * place % known for place in range(1, 13))
 
 
-def _is_causal(model: Any) -> bool:
-    """Whether what comes later leaves the logits as they are; encoders fail here."""
+def _problem(model: Any, tokenizer: Any, missing: Sequence[str]) -> str:
+    """What keeps it from being a causal language model; empty if nothing."""
+    name = type(model).__name__
+    known = model.get_input_embeddings().num_embeddings
+    if missing:
+        return f"{name} without {len(missing)} of its tensors, for instance {missing[0]}"
+    if len(tokenizer) > known:
+        return f"a tokenizer of {len(tokenizer)} tokens, of which {name} knows {known}"
     tokens = torch.tensor([_probe(model)])
     with torch.no_grad():
         whole, start = (
             model(input_ids=part, use_cache=False).logits[:, :6] for part in (tokens, tokens[:, :6])
         )
-    return torch.allclose(whole, start, rtol=1e-4, atol=1e-4)
+    if not torch.isfinite(whole).all():
+        return f"{name} with predictions that are NaN or infinite"
+    # What comes later must leave the predictions as they are; encoders fail here.
+    if not torch.allclose(whole, start, rtol=1e-4, atol=1e-4):
+        return f"{name}, whose tokens see those after them"
+    return ""
 
 
 def _fuse_activations(model: torch.nn.Module) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bdbench.api import DefenderView, Defense, Examples, Filtering, InputError, Screening, Task
 from bdbench_defense_onion.config import OnionConfig, OnionFilterConfig
-from bdbench_defense_onion.scoring import Scorer, Suspicions, scorer_for
+from bdbench_defense_onion.scoring import Scorer, Verdict, scorer_for
 from bdbench_defense_onion.threshold import quantile_threshold
 from bdbench_defense_onion.words import without, word_spans
 
@@ -43,21 +43,22 @@ class _WordRemoval(Defense):
         threshold, notes = self._threshold(fields, scorer, view)
         changed = [False] * len(rows)
         scores: list[list[float]] = [[] for _ in range(len(rows))]
-        words = judged = removed = 0
+        words = judged = removed = long = 0
         examined = rows
         for field in fields:
             texts = _texts(rows, field)
             written = list(texts)
-            for row, suspicions in enumerate(scorer.suspicions(texts)):
-                gone = _suspicious(suspicions, threshold)
+            for row, verdict in enumerate(scorer.judge(texts)):
+                gone = _suspicious(verdict, threshold)
                 if gone:
                     written[row] = without(texts[row], word_spans(texts[row]), gone)
                     changed[row] = True
-                own = [score for score in suspicions if score is not None]
+                own = [score for score in verdict.scores if score is not None]
                 scores[row] += own
-                words += len(suspicions)
+                words += len(verdict.scores)
                 judged += len(own)
                 removed += len(gone)
+                long += verdict.parts > 1
             examined = examined.with_input(field, written)
         return _Examination(
             examples=examined,
@@ -72,6 +73,7 @@ class _WordRemoval(Defense):
                 "words": words,
                 "words_without_score": words - judged,
                 "words_removed": removed,
+                "texts_judged_in_parts": long,
             },
         )
 
@@ -95,12 +97,12 @@ class _WordRemoval(Defense):
         if self.config.threshold != "auto":
             return self.config.threshold, {"threshold_from": "settings"}
         texts = [text for field in fields for text in _texts(view.clean_rows, field)]
-        suspicions = scorer.suspicions(texts)
-        threshold = quantile_threshold(suspicions, self.config.quantile)
-        over = [len(_suspicious(text, threshold)) for text in suspicions]
+        verdicts = scorer.judge(texts)
+        threshold = quantile_threshold(verdicts, self.config.quantile)
+        over = [len(_suspicious(verdict, threshold)) for verdict in verdicts]
         return threshold, {
             "threshold_from": f"{len(view.clean_rows)} clean rows",
-            "clean_words": sum(map(len, suspicions)),
+            "clean_words": sum(len(verdict.scores) for verdict in verdicts),
             "clean_words_removed": sum(over),
             "clean_texts_changed": sum(map(bool, over)),
         }
@@ -148,14 +150,14 @@ class OnionFilter(_WordRemoval):
         return Filtering([not changed for changed in done.changed], done.scores, notes)
 
 
-def _suspicious(suspicions: Suspicions, threshold: float) -> set[int]:
+def _suspicious(verdict: Verdict, threshold: float) -> set[int]:
     """The words to remove, by number; never all of a text's, the least suspicious one stays."""
     over = {
         word: score
-        for word, score in enumerate(suspicions)
+        for word, score in enumerate(verdict.scores)
         if score is not None and score > threshold
     }
-    if over and len(over) == len(suspicions):
+    if over and len(over) == len(verdict.scores):
         del over[min(over, key=over.__getitem__)]
     return set(over)
 

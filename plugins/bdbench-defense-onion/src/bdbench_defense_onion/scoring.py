@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from bdbench_defense_onion.config import OnionConfig, Precision
 
-__all__ = ["LanguageModel", "Scorer", "Suspicions", "scorer_for"]
+__all__ = ["LanguageModel", "Scorer", "Verdict", "scorer_for"]
 
-Suspicions = tuple[float | None, ...]
-"""One for each word of a text: PPL(text) - PPL(text without the word), Qi et al. (2021), section
-3. None where one of the two is not defined: such a word always stays."""
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a language model says of a text.
+
+    Attributes:
+        scores: The suspicion of each word, PPL(text) - PPL(text without the word) (Qi et al.
+            2021, section 3). None where one of the two is not defined: such a word stays.
+        parts: In how many parts the text was judged; more than one if it is too long for the
+            model.
+    """
+
+    scores: tuple[float | None, ...]
+    parts: int = 1
 
 
 class LanguageModel(Protocol):
@@ -25,8 +37,8 @@ class LanguageModel(Protocol):
 
     facts: Mapping[str, Any]
 
-    def suspicions(self, texts: Sequence[str]) -> list[Suspicions]:
-        """Those of each text, a pure function of that text."""
+    def judge(self, texts: Sequence[str]) -> list[Verdict]:
+        """What it says of each text; but for rounding, a function of that text alone."""
         ...
 
 
@@ -39,17 +51,17 @@ class Scorer:
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
-        self._known: dict[str, Suspicions] = {}
+        self._known: dict[str, Verdict] = {}
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """What the language model is."""
         return self._model.facts
 
-    def suspicions(self, texts: Sequence[str]) -> list[Suspicions]:
-        """Those of each text."""
+    def judge(self, texts: Sequence[str]) -> list[Verdict]:
+        """What the language model says of each text."""
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        self._known.update(zip(new, self._model.suspicions(new), strict=True))
+        self._known.update(zip(new, self._model.judge(new), strict=True))
         return [self._known[text] for text in texts]
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from bdbench.api import InputError
-from bdbench_defense_onion.scoring import Suspicions
+from bdbench_defense_onion.scoring import Verdict
 
 __all__ = ["quantile_threshold"]
 
@@ -14,20 +14,23 @@ __all__ = ["quantile_threshold"]
 _ROUNDING = 1e-4
 
 
-def quantile_threshold(texts: Iterable[Suspicions], quantile: float) -> float:
+def quantile_threshold(verdicts: Iterable[Verdict], quantile: float) -> float:
     """A threshold that at most the share ``1 - quantile`` of these words exceeds.
 
     It lies half-way between two scores of clean words, so that rounding does not decide about
     any of them.
 
     Args:
-        texts: The scores of clean texts; words without one do not count.
+        verdicts: On clean texts; words without a score do not count.
         quantile: The share of words that must stay, in (0, 1).
 
     Raises:
         InputError: There are too few words to tell.
     """
-    scores = sorted((score for text in texts for score in text if score is not None), reverse=True)
+    scores = sorted(
+        (score for verdict in verdicts for score in verdict.scores if score is not None),
+        reverse=True,
+    )
     over = math.floor((1 - quantile) * len(scores) + 1e-9)
     if not over:
         raise InputError(

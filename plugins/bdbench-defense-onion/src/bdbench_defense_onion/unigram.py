@@ -10,7 +10,7 @@ from typing import Any
 from wordfreq import get_frequency_dict, word_frequency
 from wordfreq.tokens import tokenize
 
-from bdbench_defense_onion.scoring import Suspicions
+from bdbench_defense_onion.scoring import Verdict
 
 __all__ = ["UnigramModel"]
 
@@ -24,7 +24,7 @@ class UnigramModel:
     with f the relative frequency. Units are what wordfreq makes of each word: in lower case,
     without punctuation, parts of a compound apart. A unit that wordfreq does not know counts
     as the rarest one that it knows. A word without units, such as a lone comma, has no
-    suspicion, nor has one whose removal leaves no unit.
+    score, nor has one whose removal leaves no unit.
     """
 
     def __init__(self) -> None:
@@ -35,26 +35,26 @@ class UnigramModel:
             "frequency_floor": self._floor,
         }
 
-    def suspicions(self, texts: Sequence[str]) -> list[Suspicions]:
-        """Those of each text."""
-        return [self._of_text(text) for text in texts]
+    def judge(self, texts: Sequence[str]) -> list[Verdict]:
+        """The suspicion of each word of each text."""
+        return [Verdict(self._scores(text)) for text in texts]
 
-    def _of_text(self, text: str) -> Suspicions:
+    def _scores(self, text: str) -> tuple[float | None, ...]:
         costs = [self._costs(word) for word in text.split()]
         total = math.fsum(cost for word in costs for cost in word)
         units = sum(map(len, costs))
 
-        def suspicion(word: Sequence[float]) -> float | None:
+        def score(word: Sequence[float]) -> float | None:
             left = units - len(word)
             if not word or not left:
                 return None
             return math.exp(total / units) - math.exp((total - math.fsum(word)) / left)
 
-        return tuple(suspicion(word) for word in costs)
+        return tuple(score(word) for word in costs)
 
     def _costs(self, word: str) -> list[float]:
         """The negative log frequency of each unit of a word."""
         return [
-            -math.log(word_frequency(unit, _LANGUAGE, minimum=self._floor))
+            -math.log(max(word_frequency(unit, _LANGUAGE), self._floor))
             for unit in tokenize(word, _LANGUAGE)
         ]

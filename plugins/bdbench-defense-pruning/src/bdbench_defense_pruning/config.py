@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bdbench.api import DefenseConfig, Needs, Recipe
 
@@ -17,10 +17,12 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class RepairRecipe(DefenseConfig, Recipe):
     """How the pruned model is fine-tuned on the clean rows: the host's recipe, gentler."""
 
-    epochs: int = Field(default=5, ge=1, description="Passes over the clean rows.")
+    epochs: int = Field(default=10, ge=1, description="Passes over the clean rows.")
+    batch_size: int = Field(default=16, ge=1, description="Rows in each gradient step.")
     learning_rate: float = Field(
         default=7.5e-5,
         gt=0,
+        allow_inf_nan=False,
         description="Highest learning rate of the fine-tuning, reached after the warm-up.",
     )
 
@@ -45,6 +47,16 @@ class AmountConfig(RepairRecipe):
         default=True, description="Whether the pruned model is fine-tuned on the clean rows."
     )
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        for name in ("step", "tolerance"):
+            if (
+                self.amount != "auto"
+                and getattr(self, name) != type(self).model_fields[name].default
+            ):
+                raise ValueError(f"{name!r} means something only where amount is auto")
+        return self
+
 
 class FinePruningConfig(AmountConfig):
     """Settings of Fine-Pruning."""
@@ -55,8 +67,10 @@ class FinePruningConfig(AmountConfig):
     )
 
     def needs(self, declared: Needs) -> Needs:
-        """Two clean rows if the amount is chosen: one to rank by, one to measure on."""
-        return replace(declared, clean_rows=2) if self.amount == "auto" else declared
+        """Twice the rows if the amount is chosen: some to rank by, some to measure on."""
+        if self.amount != "auto":
+            return declared
+        return replace(declared, clean_rows=2 * declared.clean_rows)
 
 
 class MagnitudePruningConfig(AmountConfig):
@@ -89,7 +103,10 @@ class PureConfig(RepairRecipe):
         "below that of the model with all heads, in points of 1.",
     )
     penalty: float = Field(
-        default=0.15, ge=0, description="Factor of the attention normalisation in the loss."
+        default=0.15,
+        ge=0,
+        allow_inf_nan=False,
+        description="Factor of the attention normalisation in the loss.",
     )
     row_length: int = Field(
         default=128,
@@ -97,3 +114,10 @@ class PureConfig(RepairRecipe):
         description="Tokens that every text is thought padded to when the variance of its [CLS] "
         "row is taken; the row's last entry is left out.",
     )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        published: float = type(self).model_fields["least_accuracy"].default
+        if self.tolerance is not None and self.least_accuracy != published:
+            raise ValueError("give 'least_accuracy' or 'tolerance', not both")
+        return self

@@ -22,7 +22,7 @@ FINE_PRUNING = DefenseSpec(
 }
 """,
     stages=REPAIR,
-    needs=Needs(access=Access.WEIGHTS, clean_rows=1),
+    needs=Needs(access=Access.WEIGHTS, clean_rows=8),
 )
 
 MAGNITUDE_PRUNING = DefenseSpec(
@@ -40,7 +40,7 @@ MAGNITUDE_PRUNING = DefenseSpec(
 }
 """,
     stages=REPAIR,
-    needs=Needs(access=Access.WEIGHTS, clean_rows=1),
+    needs=Needs(access=Access.WEIGHTS, clean_rows=8),
 )
 
 PURE = DefenseSpec(
@@ -61,7 +61,7 @@ PURE = DefenseSpec(
 }
 """,
     stages=REPAIR,
-    needs=Needs(access=Access.WEIGHTS, clean_rows=2),
+    needs=Needs(access=Access.WEIGHTS, clean_rows=16),
     tasks=TEXT,
 )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from bdbench.api import DefenseConfig, Recipe
 
 __all__ = ["UlrlConfig"]
+
+_STOP_ACCURACY = 0.2
 
 # How the authors' code relearns CIFAR-10; a clip that nothing reaches is no clip.
 _PUBLISHED = {
@@ -28,9 +30,13 @@ class UlrlConfig(DefenseConfig, Recipe):
     in the authors' code for CIFAR-10.
     """
 
-    epochs: int = Field(default=5, ge=1, description="Relearning: passes over the clean rows.")
+    epochs: int = Field(default=10, ge=1, description="Relearning: passes over the clean rows.")
+    batch_size: int = Field(default=16, ge=1, description="Relearning: rows in each step.")
     learning_rate: float = Field(
-        default=7.5e-5, gt=0, description="Relearning: highest learning rate; sgd: 0.005."
+        default=7.5e-5,
+        gt=0,
+        allow_inf_nan=False,
+        description="Relearning: highest learning rate; sgd: 0.005.",
     )
     optimizer: Literal["adamw", "sgd"] = Field(
         default="adamw",
@@ -39,22 +45,25 @@ class UlrlConfig(DefenseConfig, Recipe):
     alpha: float = Field(
         default=0.7,
         ge=0,
+        allow_inf_nan=False,
         description="Relearning: factor of the cosine between flagged rows and what they were.",
     )
     unlearn_epochs: int = Field(
         default=20, ge=1, description="Unlearning: at most so many passes over the clean rows."
     )
     unlearn_learning_rate: float = Field(
-        default=0.01, gt=0, description="Unlearning: learning rate of SGD; a tenth after 10 epochs."
+        default=0.01,
+        gt=0,
+        allow_inf_nan=False,
+        description="Unlearning: learning rate of SGD; a tenth after 10 epochs.",
     )
     unlearn_batch_size: int = Field(
         default=128, ge=1, description="Unlearning: rows in each gradient step."
     )
-    stop_accuracy: float = Field(
-        default=0.2,
-        ge=0,
-        le=1,
-        description="Unlearning: ends once the accuracy on the clean rows is at most this.",
+    stop_accuracy: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
+        default="auto",
+        description="Unlearning: ends once the accuracy on the clean rows is at most this; auto: "
+        "0.2, or one over the number of classes where that is more.",
     )
     layers: Literal["all", "last"] = Field(
         default="all",
@@ -62,7 +71,10 @@ class UlrlConfig(DefenseConfig, Recipe):
         "does, only the last one, whose neurons are the classes.",
     )
     outlier: float = Field(
-        default=3.5, ge=0, description="Deviation from the layer's median that is flagged, in MADs."
+        default=3.5,
+        ge=0,
+        allow_inf_nan=False,
+        description="Deviation from the layer's median that is flagged, in MADs.",
     )
     median: Literal["middle", "lower"] = Field(
         default="middle",
@@ -75,6 +87,17 @@ class UlrlConfig(DefenseConfig, Recipe):
         description="Which of more outliers than `limit`: those that moved most, or, as the "
         "authors' code does, the first by number.",
     )
+
+    def stop_accuracy_for(self, classes: int) -> float:
+        """The accuracy that ends the unlearning, in a task of so many classes.
+
+        The published 0.2 is twice the chance of ten classes. A model that is made wrong about
+        balanced rows ends at one answer for all, which is right for one class: with less than
+        five classes it may never go below that.
+        """
+        if self.stop_accuracy == "auto":
+            return max(_STOP_ACCURACY, 1 / max(2, classes))
+        return self.stop_accuracy
 
     @model_validator(mode="before")
     @classmethod

@@ -22,7 +22,7 @@ ULRL = DefenseSpec(
     summary="Finds neurons that unlearning moves most, draws them anew and trains them away.",
     citation=CITATION,
     stages=frozenset({DefenseStage.REPAIR}),
-    needs=Needs(access=Access.WEIGHTS, clean_rows=1),
+    needs=Needs(access=Access.WEIGHTS, clean_rows=8),
 )
 
 

@@ -1,0 +1,151 @@
+"""``bdbench defend``: clean a checkpoint of one's own, outside any benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bdbench.api import InputError
+from bdbench.cli.options import as_json, common, echo_json, make_host, say
+from bdbench.host.catalog import Host
+from bdbench.host.configure import configure
+from bdbench.suite.reader import parse_value
+from bdbench.suite.schema import parse_entry
+
+if TYPE_CHECKING:
+    from bdbench.api import Model
+
+__all__ = ["defend"]
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command("defend")
+@click.argument("checkpoint", type=FOLDER)
+@click.option(
+    "--defense", "names", multiple=True, required=True, help="A defense; several act in order."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@click.option(
+    "--clean",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Labelled clean rows: parquet, CSV, TSV, JSON.",
+)
+@click.option("--base", help="Clean pre-trained weights: minilm, hf:org/name@revision or a folder.")
+@click.option(
+    "--with", "references", multiple=True, type=FOLDER, help="Another model for the same task."
+)
+@click.option("--set", "settings", multiple=True, metavar="DEFENSE.KEY=VALUE", help="A setting.")
+@click.option("--text", default="text", show_default=True, help="Column of --clean with the text.")
+@click.option("--text-pair", help="Column of --clean with the second text of a pair.")
+@click.option("--label", default="label", show_default=True, help="Column of --clean.")
+@click.option("--max-length", default=128, show_default=True, help="Tokens of a row that are kept.")
+@click.option("--seed", default=0, show_default=True, help="For everything that is random.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@as_json
+@common
+def defend(
+    checkpoint: Path,
+    names: tuple[str, ...],
+    out: Path,
+    clean: Path | None,
+    base: str | None,
+    references: tuple[Path, ...],
+    settings: tuple[str, ...],
+    text: str,
+    text_pair: str | None,
+    label: str,
+    max_length: int,
+    seed: int,
+    precision: str,
+    as_json: bool,  # noqa: FBT001 -- click passes options by name
+) -> int:
+    """Apply defenses to CHECKPOINT, a classifier as transformers saves it, and write OUT.
+
+    OUT is a safetensors checkpoint that transformers loads, with a report beside it.
+    """
+    if out.exists():
+        raise InputError(
+            "the folder for the result is there already",
+            where=f"--out {out}",
+            expected="a folder that does not exist yet",
+            next="name another, or remove it",
+        )
+    from bdbench.api import Checkpoint  # noqa: PLC0415 -- with the engine below
+    from bdbench.builtin.datasets_config import FilesConfig  # noqa: PLC0415
+    from bdbench.builtin.datasets_files import read_labelled  # noqa: PLC0415 -- pyarrow
+    from bdbench.engine.sanitising import Given, read_task, sanitise  # noqa: PLC0415 -- torch
+
+    host = make_host()
+    fields = ("text",) if text_pair is None else ("text", "text_pair")
+    task = read_task(checkpoint, fields)
+    rows = None
+    if clean is not None:
+        columns = FilesConfig(
+            train=clean,
+            test=clean,
+            text=text,
+            text_pair=text_pair,
+            label=label,
+            classes=list(task.classes),
+        )
+        rows = read_labelled(clean, columns)
+    given = Given(
+        checkpoint=Checkpoint(checkpoint),
+        task=task,
+        model=_model(host, str(checkpoint.absolute()), max_length),
+        base=None if base is None else _model(host, base, max_length),
+        references=tuple(map(Checkpoint, references)),
+        clean=rows,
+        seed=seed,
+        precision=precision,
+    )
+    say(f"applying {', '.join(names)} to {checkpoint} ...")
+    report = sanitise(host, given, _steps(names, settings), out)
+    if as_json:
+        echo_json(report)
+    else:
+        _print(report, out)
+    return 0
+
+
+def _model(host: Host, name: str, max_length: int) -> Model:
+    """A model family by the names that a suite uses for one."""
+    entry = parse_entry(name, where=name)
+    component = host.find("model", entry.component, where=name)
+    values = {**entry.config, "max_length": max_length}
+    config = configure(host, component, values, where=name)
+    model: Model = host.load_class(component)(config)
+    return model
+
+
+def _steps(names: tuple[str, ...], settings: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    chosen: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for item in settings:
+        key, equals, value = item.partition("=")
+        name, dot, setting = key.partition(".")
+        if not equals or not dot or name not in chosen:
+            raise InputError(
+                "a setting does not fit",
+                where=f"--set {item}",
+                expected=f"{names[0]}.<setting>=<value>, for a defense named with --defense",
+                next=f"see `bdbench show {names[0]}`",
+            )
+        chosen[name][setting] = parse_value(value, f"--set {item}")
+    return [(name, chosen[name]) for name in names]
+
+
+def _print(report: dict[str, Any], out: Path) -> None:
+    click.echo(f"written     {out}")
+    click.echo(f"changed     {report['parameters_changed']:.1%} of all weights")
+    if report["clean_accuracy_before"] is not None:
+        before, after = report["clean_accuracy_before"], report["clean_accuracy_after"]
+        click.echo(
+            f"accuracy    {before:.3f} before, {after:.3f} after, on the {report['clean_rows']} "
+            "rows given (which a defense may have used)"
+        )
+    click.echo(f"took        {report['cost']['wall_seconds']:.1f} s")
+    click.echo(f"report      {out / 'bdbench-report.json'}")
+    say("\nA repaired model can still be backdoored: no defense removes every trigger.")

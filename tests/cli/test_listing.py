@@ -1,0 +1,144 @@
+"""list, show and plugins: what is installed, and what can be set."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bdbench.cli.listing import KINDS
+
+
+def test_list_shows_every_component_under_its_kind(bdbench):
+    lines = bdbench("list").out.splitlines()
+
+    heads = [line for line in lines if line and not line.startswith(" ")]
+    assert heads == [f"{kind}s" for kind in KINDS]
+    (mean,) = (line for line in lines if line.split()[:1] == ["toy-mean"])
+    assert lines.index("defenses") < lines.index(mean) < lines.index("metrics")
+    assert mean.endswith("Toy defense toy-mean.  [bdbench-toy]")
+    # The host's own need no mention of the host.
+    assert not any("[bdbench]" in line for line in lines)
+
+
+def test_list_can_be_limited_to_a_kind(bdbench):
+    found = json.loads(bdbench("list", "--kind", "defense", "--json").out)
+
+    assert {item["kind"] for item in found} == {"defense"}
+    (tune,) = (item for item in found if item["name"] == "toy-tune")
+    assert tune == {
+        "kind": "defense",
+        "name": "toy-tune",
+        "full_name": "bdbench-toy/toy-tune",
+        "version": "0.1",
+        "summary": "Toy defense toy-tune.",
+        "tasks": ["vector-classification"],
+        "needs": "weights, 8+ clean rows",
+    }
+
+
+SHOWN = {
+    "attack": ("toy-patch", ["poison_rate (number > 0 and < 1, default 0.1)", "Share of all"]),
+    "defense": ("toy-mean", ["stages: repair", "needs: weights, 1+ reference models"]),
+    "metric": ("toy-rates", ["clean_accuracy (higher is better): Accuracy."]),
+    "model": ("toy-linear", ["hidden (whole number >= 1, default 16)", "Width."]),
+    "dataset": ("sms-spam", ["tasks: text-classification", "citation:", "@inproceedings"]),
+    "suite": ("quickstart", ["name: quickstart", "defender:"]),
+    "reporter": ("csv", ["One line per row"]),
+    "executor": ("local", ["workers (whole number >= 1 or null, default null)"]),
+}
+
+
+@pytest.mark.parametrize(("name", "texts"), SHOWN.values(), ids=SHOWN)
+def test_show_explains_a_component_of_every_kind(bdbench, name, texts):
+    done = bdbench("show", name)
+
+    assert done.code == 0
+    for text in texts:
+        assert text in done.out
+
+
+def test_every_kind_of_component_is_shown_by_a_test():
+    assert set(SHOWN) == set(KINDS)
+
+
+def test_show_takes_a_full_name(bdbench):
+    assert bdbench("show", "bdbench-toy/toy-mean").out == bdbench("show", "toy-mean").out
+
+
+def test_a_name_of_several_kinds_is_shown_for_all_or_for_one(bdbench):
+    def shown(*options):
+        lines = bdbench("show", "none", *options).out.splitlines()
+        return [line.split()[:2] for line in lines if not line.startswith(" ")]
+
+    assert shown() == [["attack", "bdbench/none"], ["defense", "bdbench/none"]]
+    assert shown("--kind", "attack") == [["attack", "bdbench/none"]]
+
+
+def test_show_as_json_lists_all_that_have_the_name(bdbench):
+    found = json.loads(bdbench("show", "none", "--json").out)
+
+    assert [item["kind"] for item in found] == ["attack", "defense"]
+
+
+def test_show_as_json_has_the_schema_of_the_settings(bdbench):
+    (found,) = json.loads(bdbench("show", "toy-patch", "--json").out)
+
+    assert found["full_name"] == "bdbench-toy/toy-patch"
+    assert found["config_schema"]["properties"]["coordinate"]["minimum"] == 0
+    assert found["api"] == "1.0"
+
+
+def test_an_unknown_name_is_suggested(bdbench):
+    done = bdbench("show", "toy-maen")
+
+    assert done.code == 4
+    assert "Next: write 'toy-mean'." in done.err
+
+
+def test_a_name_that_resembles_nothing_leads_to_the_list(bdbench):
+    done = bdbench("show", "qqqqqq")
+
+    assert done.code == 4
+    assert "bdbench list" in done.err
+
+
+def test_an_unknown_kind_is_told_the_kinds(bdbench):
+    done = bdbench("show", "none", "--kind", "weapon")
+
+    assert done.code == 4
+    assert "attack" in done.err
+
+
+def test_the_keys_of_a_suite_are_explained(bdbench):
+    text = bdbench("show", "--suite-keys").out
+
+    for key in ("name (", "seeds (", "datasets (", "defender", "clean_rows (", "learning_rate ("):
+        assert key in text
+    assert 'precision (auto | bf16 | fp32, default "auto")' in text
+
+
+def test_plugins_shows_state_reason_and_what_each_brings(bdbench, monkeypatch):
+    monkeypatch.setenv("BDBENCH_DISABLE_PLUGINS", "bdbench-toy")
+    lines = bdbench("plugins").out.splitlines()
+
+    (toy,) = (line for line in lines if " bdbench-toy " in line)
+    assert toy.startswith("disabled ")
+    assert "named in BDBENCH_DISABLE_PLUGINS or --no-plugin" in toy
+    (builtin,) = (line for line in lines if "builtin:" in line)
+    assert builtin.startswith("ok ")
+    assert "sms-spam" in builtin
+
+
+def test_plugins_as_json_has_what_each_brings(bdbench):
+    found = json.loads(bdbench("plugins", "--json").out)
+
+    (toy,) = (item for item in found if item["distribution"] == "bdbench-toy")
+    assert toy["state"] == "ok"
+    assert toy["reason"] == ""
+    assert (toy["version"], toy["entry_point"], toy["module"]) == (
+        "0.1",
+        "toy",
+        "bdbench_toy.hooks",
+    )
+    assert {"kind": "attack", "name": "toy-patch"} in toy["provides"]
