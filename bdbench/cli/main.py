@@ -117,7 +117,6 @@ def run(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except click.ClickException as error:
-        error.message = _harmless(error.message)
         error.show()
         code = Exit.BAD_INPUT
     except Exception as error:  # noqa: BLE001 -- whatever it is becomes an exit code

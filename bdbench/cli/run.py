@@ -112,7 +112,7 @@ def _selection(resolved: ResolvedSuite, filters: Mapping[str, tuple[str, ...]]) 
         for name in wanted:
             if name not in labels[kind]:
                 raise click.UsageError(
-                    f"--{kind[:-1]} {name}: the suite has {', '.join(labels[kind])}"
+                    f"--{kind[:-1]} {name}: the suite has {visible(', '.join(labels[kind]))}"
                 )
     chosen = {kind: set(names) or None for kind, names in filters.items()}
     return Selection(

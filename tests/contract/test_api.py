@@ -17,6 +17,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import get_origin
 
 import pluggy
 import pytest
@@ -34,8 +35,11 @@ def signature(function):
 
 def describe(found):
     """A public name as plain data: everything of it that a plugin can come to rely on."""
+    if inspect.isfunction(found):
+        return f"function {signature(found)}"
     if not inspect.isclass(found):
-        return f"function {signature(found)}" if inspect.isfunction(found) else repr(found)
+        plain = isinstance(found, int | str) or get_origin(found)
+        return repr(found) if plain else type(found).__name__
     description = {"bases": [base.__name__ for base in found.__bases__ if base is not object]}
     if issubclass(found, enum.Enum):
         description["members"] = {name: item.value for name, item in found.__members__.items()}

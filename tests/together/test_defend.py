@@ -57,7 +57,7 @@ def test_the_result_is_a_checkpoint_that_transformers_loads(defend, models, rows
     assert report["clean_rows"] == 3
     assert 0 <= report["clean_accuracy_after"] <= 1
     assert 0.5 < report["parameters_changed"] <= 1
-    assert report["steps"][0]["notes"]["models"] == 3
+    assert report["steps"][0]["notes"]["models_merged"] == 3
     weights = [safetensors.torch.load_file(path / "model.safetensors") for path in models]
     merged = AutoModelForSequenceClassification.from_pretrained(out).state_dict()
     name = "classifier.weight"

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from bdbench_defense_pruning.hooks import bdbench_register_defenses
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bdbench.api import Checkpoint, ComponentConfig, DefenderView, Examples, SeedStream, Task
 from bdbench.toolkit.classifier import Classifier
+from bdbench_defense_pruning.hooks import bdbench_register_defenses
 
 SPECS = {spec.name: spec for spec in bdbench_register_defenses()}
 WIDTH = 4

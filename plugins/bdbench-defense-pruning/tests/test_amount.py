@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from bdbench_defense_pruning.amount import settle_amount
-from bdbench_defense_pruning.clean_rows import halves
-from bdbench_defense_pruning.config import FinePruningConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bdbench.api import Examples, InputError, SeedStream
+from bdbench_defense_pruning.amount import settle_amount
+from bdbench_defense_pruning.clean_rows import halves
+from bdbench_defense_pruning.config import FinePruningConfig
 
 
 def settle(accuracies, **settings):

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bdbench_defense_pruning.activity import mean_activity
-from bdbench_defense_pruning.blocks import FeedForward, feed_forward_blocks
-from bdbench_defense_pruning.gates import Gates
 from torch import nn
 
 from bdbench.api import InputError
+from bdbench_defense_pruning.activity import mean_activity
+from bdbench_defense_pruning.blocks import FeedForward, feed_forward_blocks
+from bdbench_defense_pruning.gates import Gates
 
 
 def names(module):

@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from bdbench_defense_pruning.config import FinePruningConfig, MagnitudePruningConfig, PureConfig
-from bdbench_defense_pruning.hooks import FINE_PRUNING, MAGNITUDE_PRUNING, PURE
 from pydantic import ValidationError
 
 from bdbench.api import Access, Needs, Recipe
+from bdbench_defense_pruning.config import FinePruningConfig, MagnitudePruningConfig, PureConfig
+from bdbench_defense_pruning.hooks import FINE_PRUNING, MAGNITUDE_PRUNING, PURE
 
 CONFIGS = [FinePruningConfig, MagnitudePruningConfig, PureConfig]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from bdbench_defense_pruning.config import FinePruningConfig
 from bdbench_defense_pruning.fine_pruning import FinePruning
 

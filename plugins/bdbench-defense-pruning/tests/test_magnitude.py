@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from bdbench_defense_pruning.config import MagnitudePruningConfig
-from bdbench_defense_pruning.magnitude import MagnitudePruning, body_matrices, held_at_zero
 from torch import nn
 
 from bdbench.api import InputError
+from bdbench_defense_pruning.config import MagnitudePruningConfig
+from bdbench_defense_pruning.magnitude import MagnitudePruning, body_matrices, held_at_zero
 
 
 def prune(stage, *, root=0, **settings):

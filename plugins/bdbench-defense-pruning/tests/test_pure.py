@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from bdbench.api import InputError
 from bdbench_defense_pruning.attention import AttentionMaps, attention_layers, eager_attention
 from bdbench_defense_pruning.config import PureConfig
 from bdbench_defense_pruning.gates import Gates
 from bdbench_defense_pruning.pure import Pure
-
-from bdbench.api import InputError
 
 INPUTS = {
     "input_ids": torch.tensor([[1, 4, 9, 5], [1, 7, 3, 0]]),

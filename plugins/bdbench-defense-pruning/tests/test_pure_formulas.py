@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from bdbench_defense_pruning.head_choice import heads_to_prune
-from bdbench_defense_pruning.head_scores import attention_norm, cls_variance, layer_coefficients
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bdbench_defense_pruning.head_choice import heads_to_prune
+from bdbench_defense_pruning.head_scores import attention_norm, cls_variance, layer_coefficients
 
 SCORES = [[0.5, 0.1, 0.4], [0.2, 0.9, 0.3]]
 

@@ -19,8 +19,8 @@ class ParaphraseConfig(PoisonConfig):
 
     train: Path | None = Field(
         default=None,
-        description="Parquet file with paraphrases of training texts: columns text, label (the "
-        "sentence's own, never the target) and row (its number in the source split, from 0).",
+        description="Parquet file with paraphrases of training texts: columns text, label (of the "
+        "sentence itself, not the target) and row (its number in the source split, from 0).",
     )
     test: Path | None = Field(
         default=None, description="Such a file with paraphrases of test texts."

@@ -124,6 +124,8 @@ class CausalModel:
         ]
 
     def _encode(self, texts: list[str]) -> list[Tokens]:
+        if not texts:
+            return []  # which tokenizers do not take
         # Each text as a whole, since the tokens at the gap may be others than in the full text.
         with quietly():
             encoded = self._tokenizer(texts, return_attention_mask=False, verbose=False)
