@@ -92,7 +92,7 @@ class LocalEngine:
         (group,) = optimizer.param_groups
         self.steps.append(
             SimpleNamespace(
-                optimizer=type(optimizer), loss=float(loss), rate=group["lr"], clip=max_norm
+                optimizer=type(optimizer), loss=loss.item(), rate=group["lr"], clip=max_norm
             )
         )
 

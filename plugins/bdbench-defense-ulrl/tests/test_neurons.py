@@ -128,18 +128,18 @@ def test_cosine_by_hand():
     cosine = CosineToOriginal(
         layers, [Neuron("one", 2, 4.0), Neuron("other", 0, 4.0), Neuron("one", 0, 4.0)]
     )
-    assert float(cosine()) == pytest.approx(3)
+    assert cosine().item() == pytest.approx(3)
     originals = {name: layer.weight.detach().numpy().copy() for name, layer in layers.items()}
     reinitialise(layers, [Neuron("one", 2, 4.0), Neuron("one", 0, 4.0)], SeedStream(1))
     expected = 0.0
     for name, row in (("one", 2), ("other", 0), ("one", 0)):
         now, then = layers[name].weight[row].detach().numpy(), originals[name][row]
         expected += float(now @ then) / float(np.linalg.norm(now) * np.linalg.norm(then))
-    assert float(cosine()) == pytest.approx(expected, rel=1e-5)
+    assert cosine().item() == pytest.approx(expected, rel=1e-5)
     cosine().backward()
     assert not one.weight.grad[[1, 3]].any()
     assert one.weight.grad[[0, 2]].any()
 
 
 def test_cosine_of_nothing_is_zero():
-    assert float(CosineToOriginal({"l": nn.Linear(2, 2)}, [])()) == 0
+    assert CosineToOriginal({"l": nn.Linear(2, 2)}, [])().item() == 0

@@ -47,7 +47,7 @@ def choose_rho(
         tried.append({"rho": rho, "accuracy": after})
         if after >= least:
             break
-    chosen = max(tried, key=lambda one: (one["accuracy"] >= least, one["accuracy"], one["rho"]))
+    chosen = max(tried, key=lambda one: (one["accuracy"] >= least, one["accuracy"], -one["rho"]))
     return chosen["rho"], {
         "fit_rows": len(fit),
         "validation_rows": len(validation),

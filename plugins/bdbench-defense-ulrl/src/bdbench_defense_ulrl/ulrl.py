@@ -81,7 +81,7 @@ class Ulrl(Defense):
         config, rows, seeds = self.config, view.clean_rows, view.seeds.child("relearn")
 
         def penalty(_: nn.Module) -> torch.Tensor:
-            return -config.alpha * cosine()
+            return config.alpha * cosine()
 
         if config.optimizer == "sgd":
             relearn_by_sgd(view, module, victim, rows, config, seeds, penalty)
