@@ -26,7 +26,7 @@ class Net(Classifier):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return torch.nn.Sequential(
-                torch.nn.Linear(8, 16), torch.nn.Dropout(0.5), torch.nn.Linear(16, 2)
+                torch.nn.Linear(7, 16), torch.nn.Dropout(0.5), torch.nn.Linear(16, 2)
             )
 
     def save(self, module, like, folder): ...
@@ -42,7 +42,7 @@ class Net(Classifier):
 
     def forward(self, module, batch):
         # The first number of a vector tells the id of its row.
-        return module(batch * (torch.arange(8) > 0))
+        return module(batch[:, 1:])
 
 
 LIKE = Checkpoint(None)

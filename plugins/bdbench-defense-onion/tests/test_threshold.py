@@ -45,7 +45,9 @@ def test_how_words_are_spread_over_texts_does_not_matter(scores, quantile):
     assert threshold_of(*spread, quantile=quantile) == threshold_of(scores, quantile=quantile)
 
 
-@pytest.mark.parametrize(("quantile", "least"), [(0.9999, 10000), (0.99, 100), (0.95, 20), (0.9, 10), (0.5, 2)])
+@pytest.mark.parametrize(
+    ("quantile", "least"), [(0.9999, 10000), (0.99, 100), (0.95, 20), (0.9, 10), (0.5, 2)]
+)
 def test_too_few_words_are_refused(quantile, least):
     threshold_of(range(least), quantile=quantile)
     with pytest.raises(InputError, match=f"{least - 1} words .* at least {least} for"):

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.activations import NewGELUActivation
 
-from bdbench.api import InputError
+from bdbench.api import InputError, NonFiniteError
 from bdbench.toolkit.transformers_folder import LOCAL, reading, require_model
 from bdbench_defense_onion.packing import Tokens
 from bdbench_defense_onion.perplexity import Perplexities
@@ -68,15 +68,14 @@ def can_pack(model: Any) -> bool:
     plain = ask(packs=False)
     try:
         return torch.allclose(ask(packs=True), plain, rtol=1e-4)
-    except (IndexError, RuntimeError, TypeError, ValueError):
-        return False  # to refuse such a mask is an answer, too
+    except (IndexError, NonFiniteError, RuntimeError, TypeError, ValueError):
+        return False  # to refuse such a mask, or to fail on it, is an answer, too
 
 
 def keep_output_exact(model: Any) -> None:
     """Runs the output layer in fp32 even under autocast.
 
-    Logits of trained models are large: in bf16 a logit of -100 is off by up to 0.25, which
-    would be more than most words' suspicion.
+    Logits of trained models are large, and in bf16 one of -100 is off by up to 0.25.
     """
     layer = model.get_output_embeddings()
     if layer is not None:
