@@ -32,13 +32,13 @@ class Classification(Metric):
         control = Answers.of(evidence.control_clean, "clean rows, control").accuracy()
         values: dict[str, float | None] = {
             "clean_accuracy": accuracy,
+            "clean_accuracy_change": accuracy - before,
             "asr": None,
+            "asr_change": None,
             "asr_floor": None,
             "robust_accuracy": None,
-            "clean_accuracy_change": accuracy - before,
-            "asr_change": None,
-            "accuracy_vs_control": accuracy - control,
             "der": None,
+            "accuracy_vs_control": accuracy - control,
         }
         if evidence.triggered is not None:
             robust = Answers.of(evidence.triggered, "triggered rows").accuracy()
