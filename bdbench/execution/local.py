@@ -158,7 +158,8 @@ def _processors() -> int:
 def _cuda_devices() -> list[str]:
     """The CUDA devices to share out, found without torch: those that the user left visible."""
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in visible.split(",") if name]
+        # Torch reads "-1" as "none", and so do we.
+        return [name for name in visible.split(",") if name not in {"", "-1"}]
     names = sorted(
         int(path.name.removeprefix("nvidia")) for path in Path("/dev").glob("nvidia[0-9]*")
     )
