@@ -227,7 +227,13 @@ def test_interrupting_ends_with_2_and_says_how_to_go_on(environment, tmp_path):
     options = ("--home", str(tmp_path), "--display", "plain")
     command = [sys.executable, "-m", "bdbench", "run", str(SUITE), *options]
     process = subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Where the tests run in the background, the shell has Ctrl-C ignored for all of them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     for line in process.stderr:
         if line.startswith("[3/"):

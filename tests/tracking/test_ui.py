@@ -51,7 +51,13 @@ def test_it_publishes_what_waited_shows_it_and_leaves_nothing_running(home, obse
     observer.finished("finished")
     command = [sys.executable, "-c", "from bdbench.cli.ui import ui; ui()"]
     command += ["--home", str(home.path), "--port", str(choose_port(0, must=False))]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests run in the background, the shell has Ctrl-C ignored for all of them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
         lines = []
         while not lines or not lines[-1].startswith("Ctrl-C"):
             line = process.stderr.readline()

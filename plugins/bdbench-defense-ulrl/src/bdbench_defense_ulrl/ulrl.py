@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -64,7 +65,7 @@ class Ulrl(Defense):
         return Repair(
             view.engine.save(module, victim, view.workspace / "model"),
             notes={
-                "finding": f"{len(flagged)} neurons flagged" if flagged else _NOTHING,
+                "finding": _finding(flagged, unlearning),
                 "flagged": [
                     {"layer": each.layer, "row": each.row, "deviation": each.deviation}
                     for each in flagged
@@ -87,6 +88,13 @@ class Ulrl(Defense):
             relearn_by_sgd(view, module, victim, rows, config, seeds, penalty)
         else:
             view.engine.fine_tune(module, victim, rows, config, seeds, penalty)
+
+
+def _finding(flagged: Sequence[Neuron], unlearning: Mapping[str, Any]) -> str:
+    finding = f"neurons flagged: {len(flagged)}" if flagged else _NOTHING
+    if not unlearning["stop_accuracy_reached"]:
+        finding += "; unlearning ended before the accuracy was low enough"
+    return finding
 
 
 class CosineToOriginal:
