@@ -147,7 +147,8 @@ def _home(home: Home) -> Iterator[Check]:
 def _store(home: Home) -> Iterator[Check]:
     objects = sum(1 for _ in home.store.glob("objects/*/*")) if home.store.exists() else 0
     damaged = sum(1 for _ in home.store.glob("quarantine/*.why.txt"))
-    waiting = sum(1 for _ in home.spool.glob("pending/*")) if home.spool.exists() else 0
+    # One folder for each destination, one file for each record.
+    waiting = sum(path.is_file() for path in home.spool.glob("pending/*/*"))
     left = sum(1 for _ in home.store.glob("tmp/*"))
     yield Check(
         "store",

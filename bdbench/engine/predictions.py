@@ -42,7 +42,7 @@ def make_predictions(stage: Stage) -> StageResult:
         blind = seen.with_labels([None] * len(seen))
         screening: Screening = defense.screen(blind, view)
         _check_screening(part["label"], blind, screening)
-        seen = screening.examples.with_labels(rows.labels)
+        seen = screening.examples
         rejected |= np.asarray(screening.rejected, dtype=bool)
         latest = np.asarray(screening.scores, dtype=np.float64)
         scores = latest if scores is None else np.maximum(scores, latest)
