@@ -39,7 +39,7 @@ def write_suite(folder: Path, attacks: int, defenses: int, seeds: int) -> Path:
 def main() -> None:
     from bdbench.host.catalog import Host
     from bdbench.suite.load import load_suite
-    from bdbench.suite.plan import build_plan
+    from bdbench.suite.planning import build_plan
     from bdbench.suite.resolve import resolve
 
     with tempfile.TemporaryDirectory() as folder:

@@ -7,8 +7,14 @@ for a plugin's own heavy modules.
 from bdbench.api.attacks import (
     Attack,
     AttackerView,
+    EditsPretrained,
+    EditsWeights,
+    MakesVariants,
     Poisoning,
     PoisonsData,
+    ProbesVictim,
+    Tampering,
+    TampersTraining,
     choose_poison_rows,
 )
 from bdbench.api.config import ComponentConfig, DefenseConfig, PoisonConfig
@@ -23,6 +29,7 @@ from bdbench.api.defenses import (
     RepairsModel,
     Screening,
     ScreensInputs,
+    Selection,
 )
 from bdbench.api.errors import (
     BdbenchError,
@@ -35,7 +42,15 @@ from bdbench.api.errors import (
 from bdbench.api.events import CellEvent, PlanBuilt, RunEvent, StageEvent
 from bdbench.api.execution import Executor, StageOutcome, StageTask
 from bdbench.api.hooks import hookimpl
-from bdbench.api.metrics import ABSTAIN, Evidence, Metric, Predictions
+from bdbench.api.metrics import (
+    ABSTAIN,
+    AttackEvidence,
+    AttackMetric,
+    Decisions,
+    Evidence,
+    Metric,
+    Predictions,
+)
 from bdbench.api.models import Checkpoint, Engine, Model, Outputs, Recipe
 from bdbench.api.needs import Access, Needs
 from bdbench.api.reporters import Reporter
@@ -52,6 +67,7 @@ from bdbench.api.specs import (
     MetricValue,
     ModelSpec,
     ReporterSpec,
+    Subject,
     SuiteSpec,
     Surface,
 )
@@ -62,6 +78,8 @@ __all__ = [
     "API_VERSION",
     "Access",
     "Attack",
+    "AttackEvidence",
+    "AttackMetric",
     "AttackSpec",
     "AttackerView",
     "BdbenchError",
@@ -71,12 +89,15 @@ __all__ = [
     "ComponentSpec",
     "Dataset",
     "DatasetSpec",
+    "Decisions",
     "DefenderView",
     "Defense",
     "DefenseConfig",
     "DefenseSpec",
     "DefenseStage",
     "Direction",
+    "EditsPretrained",
+    "EditsWeights",
     "Engine",
     "Evidence",
     "Examples",
@@ -85,6 +106,7 @@ __all__ = [
     "Filtering",
     "FiltersData",
     "InputError",
+    "MakesVariants",
     "Metric",
     "MetricSpec",
     "MetricValue",
@@ -100,6 +122,7 @@ __all__ = [
     "Poisoning",
     "PoisonsData",
     "Predictions",
+    "ProbesVictim",
     "Recipe",
     "Repair",
     "RepairsModel",
@@ -109,13 +132,17 @@ __all__ = [
     "Screening",
     "ScreensInputs",
     "SeedStream",
+    "Selection",
     "Splits",
     "StageEvent",
     "StageOutcome",
     "StageTask",
     "StoreError",
+    "Subject",
     "SuiteSpec",
     "Surface",
+    "Tampering",
+    "TampersTraining",
     "Task",
     "choose_poison_rows",
     "hookimpl",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,22 @@ __all__ = [
     "RepairsModel",
     "Screening",
     "ScreensInputs",
+    "Selection",
 ]
+
+
+class Selection(enum.StrEnum):
+    """How a defense came by its hyper-parameters and thresholds.
+
+    Attributes:
+        FIXED: They are the method's or the suite's.
+        CLEAN: Chosen on what the defender was granted.
+        ORACLE: Chosen with knowledge of the test rows or the attack; never ranked.
+    """
+
+    FIXED = "fixed"
+    CLEAN = "clean"
+    ORACLE = "oracle"
 
 
 class DefenderView:
@@ -110,10 +126,12 @@ class Repair:
     Attributes:
         checkpoint: A new folder; never the victim's.
         notes: Facts for the record: what was flagged, pruned, chosen, and how.
+        selection: How hyper-parameters were chosen.
     """
 
     checkpoint: Checkpoint
     notes: Mapping[str, Any] = field(default_factory=dict)
+    selection: Selection = Selection.FIXED
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +144,14 @@ class Screening:
             a wrong answer on clean rows and as a stopped attack on triggered ones.
         scores: How suspicious each row is, higher meaning more so.
         notes: Facts for the record, such as the threshold and how it was chosen.
+        selection: How hyper-parameters were chosen.
     """
 
     examples: Examples
     rejected: Sequence[bool]
     scores: Sequence[float]
     notes: Mapping[str, Any] = field(default_factory=dict)
+    selection: Selection = Selection.FIXED
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +164,14 @@ class Filtering:
         notes: Facts for the record.
         examples: The training rows rewritten, in the same order and number, before `keep`
             is applied; None to leave them as they are.
+        selection: How hyper-parameters were chosen.
     """
 
     keep: Sequence[bool]
     scores: Sequence[float]
     notes: Mapping[str, Any] = field(default_factory=dict)
     examples: Examples | None = None
+    selection: Selection = Selection.FIXED
 
 
 class Defense(ABC):  # noqa: B024 -- its methods are those of the stages' protocols

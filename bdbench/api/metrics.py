@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bdbench.api.data import Task
+from bdbench.api.data import Examples, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ABSTAIN", "Evidence", "Metric", "Predictions"]
+__all__ = [
+    "ABSTAIN",
+    "AttackEvidence",
+    "AttackMetric",
+    "Decisions",
+    "Evidence",
+    "Metric",
+    "Predictions",
+]
 
 ABSTAIN = -1
 """The prediction of a classifier for a row that an input screen rejected."""
@@ -30,6 +38,7 @@ class Predictions:
             ``probabilities`` [n, classes].
         rejected: Whether an input screen rejected the row, shape [n].
         scores: How suspicious an input screen found each row, shape [n]; None without one.
+        rewritten: Whether an input screen changed the row, shape [n]; None without one.
     """
 
     ids: np.ndarray[Any, Any]
@@ -37,10 +46,28 @@ class Predictions:
     columns: Mapping[str, np.ndarray[Any, Any]]
     rejected: np.ndarray[Any, Any]
     scores: np.ndarray[Any, Any] | None = None
+    rewritten: np.ndarray[Any, Any] | None = None
 
     def __len__(self) -> int:
         """The number of rows."""
         return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What the filters of a defense did with the training rows, beside the truth.
+
+    Attributes:
+        ids: The rows, shape [n].
+        poisoned: Whether the attacker had changed or added the row, shape [n].
+        kept: Whether every filter kept it, shape [n].
+        scores: How suspicious the filters found it, the most of them, shape [n].
+    """
+
+    ids: np.ndarray[Any, Any]
+    poisoned: np.ndarray[Any, Any]
+    kept: np.ndarray[Any, Any]
+    scores: np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +84,9 @@ class Evidence:
         undefended_triggered: The victim itself on the triggered rows.
         floor: The control (never attacked, not defended) on the same triggered rows.
         control_clean: The control on the clean test rows.
+        filtering: What the defense's filters decided; None without one.
+        variants: The defended model on the attack's variants of the test rows, by name.
+        undefended_variants: The victim itself on them.
     """
 
     task: Task
@@ -67,10 +97,50 @@ class Evidence:
     triggered: Predictions | None = None
     undefended_triggered: Predictions | None = None
     floor: Predictions | None = None
+    filtering: Decisions | None = None
+    variants: Mapping[str, Predictions] = field(default_factory=dict)
+    undefended_variants: Mapping[str, Predictions] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AttackEvidence:
+    """All that a metric may look at for one attack, before any defense.
+
+    Attributes:
+        task: What the victim is for.
+        target: The attacked class.
+        before: The test rows on which success can be seen, as in the data set.
+        after: The same rows with the trigger.
+        variants: The attack's variants of them, by name; each of all or some of the rows.
+    """
+
+    task: Task
+    target: int | None
+    before: Examples
+    after: Examples
+    variants: Mapping[str, Examples] = field(default_factory=dict)
+
+
+class AttackMetric(ABC):
+    """The base of every metric of attacks: measured once, shown beside each defense.
+
+    Args:
+        config: The validated configuration; store it and do nothing else.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def measure(self, evidence: AttackEvidence) -> Mapping[str, float | None]:
+        """The values that the spec lists, by name; None where one does not apply.
+
+        Must not depend on the order of the rows. A value that is not finite fails the cell.
+        """
 
 
 class Metric(ABC):
-    """The base of every metric.
+    """The base of every metric of cells.
 
     Args:
         config: The validated configuration; store it and do nothing else.

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Checkpoint", "Engine", "Model", "Outputs", "Recipe"]
+
+Result = TypeVar("Result")
 
 Outputs = Mapping[str, "np.ndarray[Any, Any]"]
 """What a model says of rows: columns by name, the first axis being the row. A classifier gives
@@ -148,6 +150,7 @@ class Engine(Protocol):
         recipe: Recipe,
         seeds: SeedStream,
         penalty: Callable[[torch.nn.Module], torch.Tensor] | None = None,
+        objective: Callable[[torch.nn.Module, Any, Sequence[Any]], torch.Tensor] | None = None,
     ) -> None:
         """Trains the module in place on the rows, by the host's own loop.
 
@@ -158,6 +161,9 @@ class Engine(Protocol):
             recipe: How.
             seeds: Decides the order of the rows and the dropout.
             penalty: A scalar that is added to the mean loss of every batch.
+            objective: In place of the family's loss: from the module, the inputs and the
+                answers of a batch, the loss of each row, shape [n]. It runs in the suite's
+                arithmetic and counts as one forward pass.
         """
         ...
 
@@ -169,6 +175,13 @@ class Engine(Protocol):
 
     def loss(self, module: torch.nn.Module, inputs: Any, labels: Sequence[Any]) -> torch.Tensor:
         """The loss of each row of a batch, shape [n], in the suite's arithmetic."""
+        ...
+
+    def forward(self, call: Callable[[], Result], rows: int) -> Result:
+        """A forward pass of one's own, in the suite's arithmetic, counted as so many rows.
+
+        For what `loss` does not give, such as hidden states.
+        """
         ...
 
     def step(

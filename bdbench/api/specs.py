@@ -25,6 +25,7 @@ __all__ = [
     "MetricValue",
     "ModelSpec",
     "ReporterSpec",
+    "Subject",
     "SuiteSpec",
     "Surface",
 ]
@@ -37,6 +38,9 @@ class Surface(enum.StrEnum):
     """What an attacker touches."""
 
     DATA = "data"
+    PRETRAINED = "pretrained"
+    TRAINING = "training"
+    WEIGHTS = "weights"
 
 
 class DefenseStage(enum.StrEnum):
@@ -45,6 +49,13 @@ class DefenseStage(enum.StrEnum):
     FILTER = "filter"
     REPAIR = "repair"
     SCREEN = "screen"
+
+
+class Subject(enum.StrEnum):
+    """What a metric measures."""
+
+    CELL = "cell"
+    ATTACK = "attack"
 
 
 class Direction(enum.StrEnum):
@@ -89,10 +100,20 @@ class ComponentSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttackSpec(ComponentSpec):
-    """An attack: a class that derives from `Attack` and implements its surfaces' protocols."""
+    """An attack: a class that derives from `Attack` and implements its surfaces' protocols.
+
+    Attributes:
+        surfaces: What it touches; nothing for the control.
+        uses_model: It needs the pre-trained model to poison the data (`AttackerView.engine`).
+        probes_victim: It implements `ProbesVictim`: its trigger depends on the victim.
+        makes_variants: It implements `MakesVariants`.
+    """
 
     kind: ClassVar[str] = "attack"
     surfaces: frozenset[Surface] = frozenset()
+    uses_model: bool = False
+    probes_victim: bool = False
+    makes_variants: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +135,7 @@ class MetricValue:
         direction: Which way is better.
         bounds: The least and the greatest value that is possible; None where unbounded.
         unit: ``share`` (0 to 1), ``seconds``, ...
+        per_class: There is one number for each class, named ``<name>.<class number>``.
     """
 
     name: str
@@ -121,14 +143,22 @@ class MetricValue:
     direction: Direction
     bounds: tuple[float | None, float | None] = (None, None)
     unit: str = "share"
+    per_class: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec(ComponentSpec):
-    """A metric: a class that derives from `Metric` and gives the values listed here."""
+    """A metric: gives the values listed here.
+
+    Attributes:
+        values: What it gives.
+        subject: ``CELL`` for a class that derives from `Metric`; ``ATTACK`` for one that
+            derives from `AttackMetric`, which is measured once for all defenses of an attack.
+    """
 
     kind: ClassVar[str] = "metric"
     values: tuple[MetricValue, ...] = ()
+    subject: Subject = Subject.CELL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from bdbench.host.configure import configure
 from bdbench.results.render.cells import visible
 from bdbench.store.objects import Store
 from bdbench.suite.load import load_suite
-from bdbench.suite.plan import Plan, Selection, build_plan
+from bdbench.suite.plan import Plan, Wanted
+from bdbench.suite.planning import build_plan
 from bdbench.suite.resolve import ResolvedSuite, resolve
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def run(
         *([f"seeds={seeds}"] if seeds is not None else []),
     )
     resolved = resolve(load_suite(suite, host, overrides), host)
-    plan = build_plan(resolved, _selection(resolved, filters))
+    plan = build_plan(resolved, _wanted(resolved, filters))
     place = resolve_home(home)
     if not plan.cells:
         say("nothing to run: no cell of the suite passes the filters")
@@ -101,21 +102,21 @@ def run(
     return _report(result, plan, place, suite, as_json=as_json)
 
 
-def _selection(resolved: ResolvedSuite, filters: Mapping[str, tuple[str, ...]]) -> Selection:
+def _wanted(resolved: ResolvedSuite, filters: Mapping[str, tuple[str, ...]]) -> Wanted:
     labels = {
         "datasets": [part.label for part in resolved.datasets],
         "models": [part.label for part in resolved.models],
         "attacks": [part.label for part in resolved.attacks],
         "defenses": [defense.label for defense in resolved.defenses],
     }
-    for kind, wanted in filters.items():
-        for name in wanted:
+    for kind, names in filters.items():
+        for name in names:
             if name not in labels[kind]:
                 raise click.UsageError(
                     f"--{kind[:-1]} {name}: the suite has {visible(', '.join(labels[kind]))}"
                 )
     chosen = {kind: set(names) or None for kind, names in filters.items()}
-    return Selection(
+    return Wanted(
         datasets=chosen["datasets"],
         models=chosen["models"],
         attacks=chosen["attacks"],

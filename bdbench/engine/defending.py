@@ -19,10 +19,13 @@ from bdbench.api import (
     Examples,
     InputError,
     Needs,
+    SeedStream,
+    Selection,
 )
 from bdbench.engine.context import Stage, StageResult
 from bdbench.engine.numerics import check_weight_files
 from bdbench.engine.torch_engine import TorchEngine
+from bdbench.engine.victims import starting_point, train_honestly
 
 __all__ = ["build_defense", "make_treated", "make_view"]
 
@@ -31,9 +34,10 @@ def make_treated(stage: Stage) -> StageResult:
     """The model that a composition of filters and repairs leaves."""
     checkpoint = stage.checkpoint("victim")
     notes: dict[str, Any] = {}
+    selections: list[Selection] = []
     filters, repairs = stage.settings["filters"], stage.settings["repairs"]
     if filters:
-        checkpoint = _filtered(stage, filters, notes)
+        checkpoint = _filtered(stage, filters, notes, selections)
     for index, part in enumerate(repairs):
         defense, needs = build_defense(stage, part)
         workspace = stage.scratch / f"repair-{index}"
@@ -42,9 +46,10 @@ def make_treated(stage: Stage) -> StageResult:
         repair = defense.repair(checkpoint, view)
         _check_repair(part["label"], repair.checkpoint, checkpoint)
         notes[part["label"]] = dict(repair.notes)
+        selections.append(repair.selection)
         checkpoint = repair.checkpoint
     shutil.copytree(checkpoint.folder, stage.folder, dirs_exist_ok=True)
-    return StageResult(notes=notes)
+    return StageResult(notes=notes, values={"selection": [*map(str, selections)]})
 
 
 def build_defense(stage: Stage, part: Mapping[str, Any]) -> tuple[Any, Needs]:
@@ -69,12 +74,22 @@ def make_view(
     part: Mapping[str, Any],
     needs: Needs,
     workspace: Path,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None,
 ) -> DefenderView:
-    """What one defense is given: what it declares, of what the plan put among the inputs."""
+    """What one defense is given: what it declares, of what the plan put among the inputs.
+
+    Args:
+        stage: Where it acts.
+        part: What the plan says of it.
+        needs: What it declares.
+        workspace: An empty folder.
+        checkpoint: The model under defense; None where it does not look at one.
+    """
     engine = TorchEngine(stage.model, stage.precision, stage.meter)
 
     def predict(rows: Examples) -> Any:
+        if checkpoint is None:
+            raise TypeError("there is no model in this stage")
         return engine.predict(engine.load(checkpoint), checkpoint, rows)
 
     return DefenderView(
@@ -92,7 +107,9 @@ def make_view(
     )
 
 
-def _filtered(stage: Stage, filters: list[Any], notes: dict[str, Any]) -> Checkpoint:
+def _filtered(
+    stage: Stage, filters: list[Any], notes: dict[str, Any], selections: list[Selection]
+) -> Checkpoint:
     """A model trained as the victim was, on the rows that the filters keep."""
     rows = stage.training_rows()
     for index, part in enumerate(filters):
@@ -117,16 +134,14 @@ def _filtered(stage: Stage, filters: list[Any], notes: dict[str, Any]) -> Checkp
             stage.folder / f"filter-{index}.parquet",
         )
         notes[part["label"]] = {**filtering.notes, "kept_rows": sum(map(bool, filtering.keep))}
+        selections.append(filtering.selection)
         rows = rewritten.select([row for row, keep in enumerate(filtering.keep) if keep])
-    start = stage.scratch / "start"
-    start.mkdir()
-    # The victim's own streams: without what was filtered out, the twin of the victim.
-    seeds = type(stage.seeds)(stage.seeds.root, ("victim",))
-    stage.model.prepare(stage.task, start, seeds.child("init"))
-    engine = TorchEngine(stage.model, stage.precision, stage.meter)
-    module = engine.load(Checkpoint(start))
-    engine.fine_tune(module, Checkpoint(start), rows, stage.recipe, seeds)
-    return engine.save(module, Checkpoint(start), stage.scratch / "filtered")
+    # The victim's own streams: without what was filtered out, the twin of the victim. An
+    # attacker who trained the victim is not there any more; one who published the weights that
+    # it started from is.
+    seeds = SeedStream(stage.seeds.root, ("victim",))
+    start = starting_point(stage, seeds)
+    return train_honestly(stage, start, rows, seeds, stage.scratch / "filtered")
 
 
 def _check_repair(label: str, repaired: Checkpoint, victim: Checkpoint) -> None:

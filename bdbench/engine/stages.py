@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bdbench.api import BdbenchError, Checkpoint, InputError
+from bdbench.api import BdbenchError, InputError
+from bdbench.engine.attacking import make_edited, make_pretrained, make_triggered, make_victim
 from bdbench.engine.context import Stage, StageResult, environment
 from bdbench.engine.data import make_data
 from bdbench.engine.defending import make_treated
 from bdbench.engine.numerics import settle
 from bdbench.engine.poisoning import make_poison
 from bdbench.engine.predictions import make_predictions
-from bdbench.engine.scoring import make_scores
-from bdbench.engine.torch_engine import TorchEngine
+from bdbench.engine.scoring import make_attack_scores, make_scores
+from bdbench.engine.screening import make_screened
 from bdbench.host.catalog import Host
 from bdbench.store.objects import Store
 
@@ -30,27 +31,18 @@ def make_base(stage: Stage) -> StageResult:
     return StageResult()
 
 
-def make_victim(stage: Stage) -> StageResult:
-    """A victim or reference model: prepared, then trained on the (poisoned) training rows."""
-    start = stage.scratch / "start"
-    start.mkdir()
-    stage.model.prepare(stage.task, start, stage.seeds.child("init"))
-    checkpoint = Checkpoint(start)
-    engine = TorchEngine(stage.model, stage.precision, stage.meter)
-    module = engine.load(checkpoint)
-    rows = stage.training_rows()
-    engine.fine_tune(module, checkpoint, rows, stage.recipe, stage.seeds)
-    stage.model.save(module.to("cpu"), checkpoint, stage.folder)
-    return StageResult(notes={"training_rows": len(rows)})
-
-
 MAKERS: Mapping[str, Callable[[Stage], StageResult]] = {
     "data": make_data,
     "poison": make_poison,
     "base": make_base,
+    "pretrained": make_pretrained,
     "victim": make_victim,
+    "edited": make_edited,
+    "triggered": make_triggered,
     "treated": make_treated,
+    "screened": make_screened,
     "predictions": make_predictions,
+    "attack_scores": make_attack_scores,
     "scores": make_scores,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,6 +24,8 @@ from bdbench.engine.numerics import autocast, check_finite_weights, device
 from bdbench.engine.training import train
 
 __all__ = ["TorchEngine"]
+
+Result = TypeVar("Result")
 
 
 class TorchEngine:
@@ -63,9 +65,19 @@ class TorchEngine:
         recipe: Recipe,
         seeds: SeedStream,
         penalty: Callable[[torch.nn.Module], torch.Tensor] | None = None,
+        objective: Callable[[torch.nn.Module, Any, Sequence[Any]], torch.Tensor] | None = None,
     ) -> None:
         """Trains the module in place on the rows, by the host's own loop."""
-        train(self, module, like, rows, recipe=recipe, seeds=seeds, penalty=penalty)
+        train(
+            self,
+            module,
+            like,
+            rows,
+            recipe=recipe,
+            seeds=seeds,
+            penalty=penalty,
+            objective=objective,
+        )
 
     def batches(
         self, like: Checkpoint, rows: Examples, batch_size: int, seeds: SeedStream
@@ -79,10 +91,14 @@ class TorchEngine:
 
     def loss(self, module: torch.nn.Module, inputs: Any, labels: Sequence[Any]) -> torch.Tensor:
         """The loss of each row of a batch, shape [n], in the suite's arithmetic."""
-        with autocast(self.precision):
-            raw = self.model.forward(module, inputs)
-        self.meter.forward_rows += len(labels)
+        raw = self.forward(lambda: self.model.forward(module, inputs), len(labels))
         return self.model.loss(raw, labels)
+
+    def forward(self, call: Callable[[], Result], rows: int) -> Result:
+        """A forward pass of one's own, in the suite's arithmetic, counted as so many rows."""
+        self.meter.forward_rows += rows
+        with autocast(self.precision):
+            return call()
 
     def step(
         self, optimizer: torch.optim.Optimizer, loss: torch.Tensor, rows: int, max_norm: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ def train(
     recipe: Recipe,
     seeds: SeedStream,
     penalty: Callable[[torch.nn.Module], torch.Tensor] | None = None,
+    objective: Callable[[torch.nn.Module, Any, Sequence[Any]], torch.Tensor] | None = None,
 ) -> None:
     """Trains a module in place; the last step's weights are kept.
 
@@ -47,13 +48,35 @@ def train(
         for epoch in range(recipe.epochs):
             order = seeds.child("order", epoch)
             for inputs, labels in engine.batches(like, rows, recipe.batch_size, order):
-                loss = engine.loss(module, inputs, labels).mean()
+                loss = _losses(engine, module, inputs, labels, objective).mean()
                 if penalty is not None:
                     loss = loss + penalty(module)
                 engine.step(optimizer, loss, len(labels), recipe.max_grad_norm)
                 schedule.step()
     module.eval()
     check_finite_weights(module, "after training")
+
+
+def _losses(
+    engine: Engine,
+    module: torch.nn.Module,
+    inputs: Any,
+    labels: Sequence[Any],
+    objective: Callable[[torch.nn.Module, Any, Sequence[Any]], torch.Tensor] | None,
+) -> torch.Tensor:
+    """The loss of each row of a batch: the family's, or the one that was asked for."""
+    if objective is None:
+        return engine.loss(module, inputs, labels)
+    losses = engine.forward(lambda: objective(module, inputs, labels), len(labels))
+    if losses.shape != (len(labels),):
+        raise InputError(
+            "an objective must give the loss of each row",
+            where="training",
+            found=f"a tensor of shape {list(losses.shape)}",
+            expected=f"shape [{len(labels)}]",
+            next="tell the plugin's authors",
+        )
+    return losses
 
 
 def _groups(module: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

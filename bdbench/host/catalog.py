@@ -29,6 +29,9 @@ __all__ = ["Host"]
 
 PROTOCOL_METHODS = {
     Surface.DATA: "poison",
+    Surface.PRETRAINED: "edit_pretrained",
+    Surface.TRAINING: "train",
+    Surface.WEIGHTS: "edit",
     DefenseStage.FILTER: "filter",
     DefenseStage.REPAIR: "repair",
     DefenseStage.SCREEN: "screen",
@@ -119,21 +122,14 @@ class Host:
         """
         spec = component.spec
         found = self._load_target(component, spec.target)
-        declared: Iterable[Any] = ()
-        if isinstance(spec, AttackSpec):
-            declared = spec.surfaces
-        elif isinstance(spec, DefenseSpec):
-            declared = spec.stages
-        missing = [PROTOCOL_METHODS[item] for item in declared]
-        missing = [method for method in missing if not callable(getattr(found, method, None))]
+        methods = declared_methods(spec)
+        missing = [method for method in methods if not callable(getattr(found, method, None))]
         if not isinstance(found, type) or missing:
             raise PluginError(
                 "the class does not implement what its spec declares",
                 where=f"{component.full_name} ({spec.target})",
                 found=f"no method {', '.join(missing)}" if missing else type(found).__name__,
-                expected=f"a class with {', '.join(PROTOCOL_METHODS[item] for item in declared)}"
-                if declared
-                else "a class",
+                expected=f"a class with {', '.join(methods)}" if methods else "a class",
                 next="tell the plugin's authors",
             )
         return found
@@ -181,6 +177,17 @@ class Host:
     def spec_of(self, kind: str, name: str) -> ComponentSpec:
         """The spec of a component, by name."""
         return self.find(kind, name).spec
+
+
+def declared_methods(spec: ComponentSpec) -> list[str]:
+    """The methods that a spec's class must have, beyond those of its kind's base."""
+    if isinstance(spec, DefenseSpec):
+        return [PROTOCOL_METHODS[stage] for stage in sorted(spec.stages)]
+    if not isinstance(spec, AttackSpec):
+        return []
+    methods = [PROTOCOL_METHODS[surface] for surface in sorted(spec.surfaces)]
+    methods += ["probe"] if spec.probes_victim else []
+    return methods + (["variants"] if spec.makes_variants else [])
 
 
 def _article(kind: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bdbench.api.defenses import Selection
 from bdbench.api.errors import error_from_dict
 from bdbench.results.records import CellRecord, ComponentRecord, Cost, Status
 from bdbench.store.objects import Store
@@ -15,8 +16,12 @@ from bdbench.suite.resolve import Part
 
 __all__ = ["cell_id", "collect_record"]
 
-COSTED = ("victim", "treated", "predictions_clean", "predictions_triggered")
-NOTED = ("data", "poison", "victim", "treated", "predictions_clean", "predictions_triggered")
+DEFENDED = (
+    "treated",
+    *(f"{what}_{rows}" for what in ("screened", "predictions") for rows in ("clean", "triggered")),
+)
+COSTED = ("pretrained", "trained", "victim", *DEFENDED)
+NOTED = ("data", "poison", *COSTED[:3], "triggered", *DEFENDED)
 
 
 def cell_id(cell: Cell) -> str:
@@ -47,17 +52,23 @@ def collect_record(
     costs: dict[str, Cost] = {}
     notes: dict[str, Any] = {}
     environment: dict[str, str] = {}
+    selections = {Selection.FIXED}
     if status == "success":
         scores = store.open(cell.stages["scores"])
         metrics = json.loads((scores.folder / "scores.json").read_text("utf-8"))
         for role in NOTED:
-            if role not in cell.stages:
+            # Two roles may be one stage: most attacks trigger rows where they poison them, and
+            # a defense that treats nothing leaves the victim.
+            same = {"treated": "victim", "triggered": "poison"}.get(role, "")
+            if role not in cell.stages or cell.stages[role] == cell.stages.get(same):
                 continue
             meta = store.meta(cell.stages[role])
-            if role in COSTED and not (role == "treated" and _untreated(cell)):
+            if role in COSTED:
                 costs[role] = Cost.model_validate(meta["cost"])
-            if meta["notes"] and not (role == "treated" and _untreated(cell)):
+            if meta["notes"]:
                 notes[role] = meta["notes"]
+            if role in DEFENDED:
+                selections |= {Selection(item) for item in meta["values"].get("selection", [])}
         environment = dict(store.meta(cell.stages["predictions_clean"])["environment"])
         environment["precision"] = plan.resolved.precision
     return CellRecord(
@@ -78,11 +89,8 @@ def collect_record(
         notes=notes,
         training={**suite.training.model_dump(), "precision": plan.resolved.precision},
         environment=environment,
+        selection=max(selections, key=list(Selection).index),
     )
-
-
-def _untreated(cell: Cell) -> bool:
-    return cell.stages["treated"] == cell.stages["victim"]
 
 
 def _status(

@@ -43,7 +43,7 @@ def compare(
             record.defense_label,
         )
         groups.setdefault(place, []).append(record)
-    columns = list(_columns(resolved))
+    columns = list(_columns(resolved, records))
     return {
         "schema": SCHEMA,
         "suite": resolved.suite.name,
@@ -60,19 +60,34 @@ def compare(
     }
 
 
-def _columns(resolved: ResolvedSuite) -> Iterable[dict[str, Any]]:
+def _columns(resolved: ResolvedSuite, records: Sequence[CellRecord]) -> Iterable[dict[str, Any]]:
     for part in resolved.metrics:
         spec = part.component.spec
         values: tuple[MetricValue, ...] = spec.values if isinstance(spec, MetricSpec) else ()
         for value in values:
-            yield {
-                "name": value.name,
-                "summary": value.summary,
-                "direction": value.direction.value,
-                "bounds": list(value.bounds),
-                "unit": value.unit,
-                "metric": part.component.full_name,
-            }
+            for name in _names(value, records):
+                yield {
+                    "name": name,
+                    "summary": value.summary,
+                    "direction": value.direction.value,
+                    "bounds": list(value.bounds),
+                    "unit": value.unit,
+                    "metric": part.component.full_name,
+                }
+
+
+def _names(value: MetricValue, records: Sequence[CellRecord]) -> list[str]:
+    """What a value is called in records: by class where there is one number for each."""
+    if not value.per_class:
+        return [value.name]
+    numbers = {
+        int(number)
+        for record in records
+        for name in record.metrics
+        for stem, _, number in [name.rpartition(".")]
+        if stem == value.name
+    }
+    return [f"{value.name}.{number}" for number in sorted(numbers)]
 
 
 def _row(
@@ -105,11 +120,15 @@ def _mean(records: list[CellRecord], name: str) -> float | None:
 
 
 def _seconds(records: list[CellRecord]) -> float | None:
-    """What the defense itself took, training and screening of the attack's rows included."""
+    """What the defense itself took: its repair or training, and its screening of all test rows.
+
+    Screens that look at the model act while it is evaluated; their time is not told apart.
+    """
     if not records:
         return None
+    own = ("treated", "screened_clean", "screened_triggered")
     return statistics.fmean(
-        record.costs["treated"].wall_seconds if "treated" in record.costs else 0.0
+        sum(record.costs[role].wall_seconds for role in own if role in record.costs)
         for record in records
     )
 

@@ -37,9 +37,14 @@ STAGE_REVISIONS = {
     "data": 1,
     "poison": 1,
     "base": 1,
+    "pretrained": 1,
     "victim": 1,
+    "edited": 1,
+    "triggered": 1,
     "treated": 1,
+    "screened": 1,
     "predictions": 1,
+    "attack_scores": 1,
     "scores": 1,
 }
 """Raise a number when the host's code for that stage can give another result."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 from bdbench.api.config import ComponentConfig, DefenseConfig
 from bdbench.api.errors import InputError
 from bdbench.api.needs import Needs
-from bdbench.api.specs import AttackSpec, DatasetSpec, DefenseSpec, DefenseStage
+from bdbench.api.specs import (
+    AttackSpec,
+    DatasetSpec,
+    DefenseSpec,
+    DefenseStage,
+    MetricSpec,
+    Subject,
+    Surface,
+)
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
 from bdbench.host.digest import code_digest
@@ -20,7 +28,7 @@ from bdbench.suite.identity import component_identity, digest_json, with_paths
 from bdbench.suite.reader import Document
 from bdbench.suite.schema import CONTROL, Entry, Suite
 
-__all__ = ["Part", "ResolvedDefense", "ResolvedSuite", "resolve", "task_of"]
+__all__ = ["Part", "ResolvedDefense", "ResolvedSuite", "needs_of", "resolve", "task_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,31 @@ class Part:
     @property
     def is_control(self) -> bool:
         """Whether this is an attack that touches nothing."""
+        return isinstance(self.component.spec, AttackSpec) and not self.surfaces
+
+    @property
+    def surfaces(self) -> frozenset[Surface]:
+        """What an attack touches."""
         spec = self.component.spec
-        return isinstance(spec, AttackSpec) and not spec.surfaces
+        return spec.surfaces if isinstance(spec, AttackSpec) else frozenset()
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether an attack needs the pre-trained model to poison data."""
+        spec = self.component.spec
+        return isinstance(spec, AttackSpec) and spec.uses_model
+
+    @property
+    def probes_victim(self) -> bool:
+        """Whether an attack's trigger depends on the victim."""
+        spec = self.component.spec
+        return isinstance(spec, AttackSpec) and spec.probes_victim
+
+    @property
+    def makes_variants(self) -> bool:
+        """Whether an attack has further versions of the test rows."""
+        spec = self.component.spec
+        return isinstance(spec, AttackSpec) and spec.makes_variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +120,15 @@ class ResolvedSuite:
     metrics: tuple[Part, ...]
     references: tuple[str | Part, ...]
     precision: str
+
+    def metrics_of(self, subject: Subject) -> tuple[Part, ...]:
+        """The metrics that measure cells, or attacks."""
+        return tuple(
+            part
+            for part in self.metrics
+            if isinstance(part.component.spec, MetricSpec)
+            and part.component.spec.subject is subject
+        )
 
     def references_for(self, attack: Part) -> list[Part]:
         """The attacks behind the reference models that the cells of an attack are granted."""
@@ -217,12 +257,17 @@ def _stages(part: Part) -> frozenset[DefenseStage]:
 
 
 def _defense(label: str, parts: tuple[Part, ...]) -> ResolvedDefense:
+    return ResolvedDefense(label, parts, needs_of(parts))
+
+
+def needs_of(parts: Iterable[Part]) -> Needs:
+    """What defenses together need, with their settings."""
     needs = Needs()
     for part in parts:
         spec, config = part.component.spec, part.config
         declared = spec.needs if isinstance(spec, DefenseSpec) else Needs()
         needs |= config.needs(declared) if isinstance(config, DefenseConfig) else declared
-    return ResolvedDefense(label, parts, needs)
+    return needs
 
 
 def task_of(dataset: Part) -> str:

@@ -295,3 +295,40 @@ def test_the_leaderboard_shows_the_newest_run_of_a_suite(bdbench, toy_run):
     missing = bdbench("leaderboard", "nothing", "--home", home)
     assert missing.returncode == 4
     assert "there is no run of nothing" in missing.stderr
+
+
+# --- attacks on models --------------------------------------------------------------------------
+
+
+def test_every_surface_can_be_attacked(bdbench, tmp_path):
+    text = SUITE.read_text("utf-8").replace("seeds: [0, 1]", "seeds: [0]")
+    text = text.replace("  - toy-patch: {poison_rate: 0.2}\n", "")
+    names = ("published", "trained", "edited", "learned")
+    lines = "".join(f"  - toy-{name}: {{poison_rate: 0.2}}\n" for name in names)
+    text = text.replace("attacks:\n", f"attacks:\n{lines}")
+    text = text.replace("[toy-rates]", "[toy-rates, toy-shift, toy-variants]")
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(text, "utf-8")
+
+    home = tmp_path / "home"
+    comparison = json.loads(bdbench("run", suite, "--json", "--home", home, check=0).stdout)
+    rows = {(row["attack"], row["defense"]): row for row in comparison["rows"]}
+    assert {column["name"] for column in comparison["columns"]} >= {"accuracy.0", "accuracy.1"}
+    for name in names:
+        row = rows[f"toy-{name}", "none"]
+        assert row["status"] == {"success": 1}
+        # What was planted in the weights that training starts from, honest training removes.
+        if name != "published":
+            assert row["values"]["asr"] > 0.9 > row["values"]["asr_floor"] + 0.3
+        assert row["values"]["shift"] > 0
+        assert (row["values"]["weak_asr"] is not None) == (name == "trained")
+    # Who filters data trains anew, without the attacker who edited or trained the victim.
+    assert rows["toy-edited", "toy-filter"]["values"]["asr"] < 0.5
+    assert rows["toy-trained", "toy-filter"]["values"]["asr"] < 0.5
+    (lines,) = home.glob("runs/*/records.jsonl")
+    records = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
+    record = of(records, "toy-published", "toy-clip")
+    assert record["selection"] == "clean"
+    assert 0 < record["notes"]["triggered"]["share"] < 1
+    assert {"pretrained", "victim", "screened_clean"} <= set(record["costs"])
+    assert of(records, "toy-edited", "none")["selection"] == "fixed"

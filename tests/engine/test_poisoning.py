@@ -309,9 +309,18 @@ def test_an_attacker_is_given_no_test_rows(poison):
     seen = []
 
     def twist(self, poisoning, view):
-        seen.extend([set(type(view).__slots__), set(view.train.ids)])
+        names = {name for name in dir(view) if not name.startswith("_")}
+        seen.extend([names, set(view.train.ids)])
         return poisoning
 
     poison(twist=twist)
 
-    assert seen == [{"task", "train"}, set(range(40))]
+    assert seen == [{"task", "train", "engine", "start", "workspace"}, set(range(40))]
+
+
+@pytest.mark.parametrize("name", ["engine", "start", "workspace"])
+def test_an_attack_on_data_only_is_given_no_model(refused, poison, name):
+    def twist(self, poisoning, view):
+        getattr(view, name)
+
+    assert refused(poison, twist=twist)["type"] == "NotGrantedError"

@@ -26,7 +26,7 @@ def score(bench, splits):
         "control_clean": clean,
     }
     attacked = {
-        "poison": poison,
+        "triggered": poison,
         "predictions_triggered": triggered,
         "undefended_triggered": triggered,
         "floor": triggered,

@@ -15,7 +15,7 @@ from pydantic import Field
 from bdbench.api import ComponentConfig, InputError, SeedStream
 from bdbench.suite import identity, resolve
 from bdbench.suite.identity import component_identity, stage_key
-from bdbench.suite.plan import build_plan
+from bdbench.suite.planning import build_plan
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_identity.json").read_text("utf-8"))
 

@@ -12,7 +12,8 @@ from bdbench.api import AttackSpec, DefenseSpec, hookimpl
 from bdbench.host.catalog import Host
 from bdbench.host.plugins import LoadedPlugin, discover
 from bdbench.suite.load import load_suite
-from bdbench.suite.plan import Selection, build_plan
+from bdbench.suite.plan import Wanted
+from bdbench.suite.planning import build_plan
 from bdbench.suite.resolve import resolve
 
 PATCH, OTHER = {"toy-patch": {"poison_rate": 0.2}}, {"toy-patch": {"target": 0}, "name": "other"}
@@ -359,7 +360,7 @@ def test_a_screen_leaves_the_model_as_it_is(plan_toy):
 def test_filters_keep_keys(plan_toy):
     whole = plan_toy(seeds=[0, 1], attacks=[PATCH, OTHER])
     part = plan_toy(
-        Selection(attacks={"other"}, defenses={"toy-mean"}, seeds={1}),
+        Wanted(attacks={"other"}, defenses={"toy-mean"}, seeds={1}),
         seeds=[0, 1],
         attacks=[PATCH, OTHER],
     )
@@ -372,13 +373,13 @@ def test_filters_keep_keys(plan_toy):
 @pytest.mark.parametrize(
     ("selection", "count"),
     [
-        (Selection(), 24),
-        (Selection(attacks={"none"}), 12),
-        (Selection(defenses={"none", "toy-clip"}), 8),
-        (Selection(seeds={1}), 12),
-        (Selection(datasets={"toy-blobs"}, models={"toy-linear"}), 24),
-        (Selection(datasets=set()), 0),
-        (Selection(models={"other"}), 0),
+        (Wanted(), 24),
+        (Wanted(attacks={"none"}), 12),
+        (Wanted(defenses={"none", "toy-clip"}), 8),
+        (Wanted(seeds={1}), 12),
+        (Wanted(datasets={"toy-blobs"}, models={"toy-linear"}), 24),
+        (Wanted(datasets=set()), 0),
+        (Wanted(models={"other"}), 0),
     ],
 )
 def test_filters_pick_cells(plan_toy, selection, count):
@@ -487,7 +488,7 @@ def test_nothing_is_missing_where_the_scores_are_there(plan_toy):
 
 
 def test_where_predictions_are_there_only_scores_are_missing(plan_toy):
-    plan = plan_toy()
+    plan = plan_toy(defenses=["toy-mean", "toy-tune", "toy-clip"])
     stored = {key for key, stage in plan.stages.items() if stage.kind in {"data", "poison"}}
     stored |= {key for key, stage in plan.stages.items() if stage.kind == "predictions"}
 
@@ -620,3 +621,100 @@ def test_a_plugin_that_claims_none_takes_the_baselines_away_from_nobody(tmp_path
     baselines = {cell.attack.component.full_name for cell in plan.cells if cell.attack.is_control}
     assert baselines == {"bdbench/none"}
     assert plan.cells[0].defense.parts[0].component.full_name == "bdbench/none"
+
+
+# --- attacks on models --------------------------------------------------------------------------
+
+SURFACES = ["toy-patch", "toy-published", "toy-trained", "toy-edited", "toy-learned"]
+
+
+@pytest.fixture
+def surfaces(plan_toy):
+    """The plan of a suite with an attack on each surface."""
+    return plan_toy(attacks=SURFACES, defenses=EVERYTHING, metrics=["toy-rates", "toy-shift"])
+
+
+def test_a_victim_is_trained_by_whom_and_from_what_its_attack_says(surfaces):
+    def read(attack, role):
+        cell = cell_of(surfaces, attack, "none")
+        return set(surfaces.stages[cell.stages[role]].inputs)
+
+    assert read("none", "victim") == {"data"}
+    assert read("toy-patch", "victim") == {"data", "poison"}
+    assert read("toy-published", "victim") == {"data", "pretrained"}
+    assert read("toy-trained", "victim") == {"data", "poison"}
+    assert read("toy-edited", "victim") == {"data", "base", "victim"}
+    assert read("toy-learned", "poison") == {"data", "base"}
+    assert read("toy-patch", "poison") == {"data"}
+
+
+def test_only_an_attacker_who_trains_is_named_to_the_training(surfaces):
+    def attacker(attack):
+        stage = surfaces.stages[cell_of(surfaces, attack, "none").stages["victim"]]
+        return stage.settings.get("attack", {}).get("label")
+
+    assert attacker("toy-trained") == "toy-trained"
+    assert attacker("toy-patch") is attacker("toy-published") is attacker("none") is None
+
+
+def test_a_victim_that_is_edited_was_trained_as_the_control_was(surfaces):
+    edited = cell_of(surfaces, "toy-edited", "none").stages
+
+    assert edited["trained"] == cell_of(surfaces, "none", "none").stages["victim"]
+    assert surfaces.stages[edited["victim"]].kind == "edited"
+
+
+def test_rows_are_triggered_where_they_are_poisoned_unless_the_victim_is_probed(surfaces):
+    for attack in SURFACES:
+        stages = cell_of(surfaces, attack, "none").stages
+        probing = attack == "toy-published"
+        assert (stages["triggered"] != stages["poison"]) == probing
+        floor = surfaces.stages[stages["floor"]]
+        assert floor.inputs["triggered"] == stages["triggered"]
+        assert ("undefended_variants" in stages) == (attack == "toy-trained")
+
+
+def test_metrics_of_attacks_are_measured_once_for_all_defenses(surfaces):
+    cells = [cell for cell in surfaces.cells if cell.attack.label == "toy-patch"]
+
+    (key,) = {cell.stages["attack_scores"] for cell in cells}
+    assert surfaces.stages[key].settings["metrics"][0]["label"] == "toy-shift"
+    for cell in cells:
+        scores = surfaces.stages[cell.stages["scores"]]
+        assert [part["label"] for part in scores.settings["metrics"]] == ["toy-rates"]
+        assert scores.inputs["attack_scores"] == key
+    assert "attack_scores" not in cell_of(surfaces, "none").stages
+
+
+def test_a_filter_starts_where_the_victim_started(surfaces):
+    treated = cell_of(surfaces, "toy-published", "toy-filter").stages["treated"]
+
+    assert set(surfaces.stages[treated].inputs) == {"data", "victim", "pretrained"}
+
+
+def test_screens_that_look_at_no_model_act_once_for_all_victims(plan_toy):
+    plan = plan_toy(
+        attacks=[PATCH, OTHER], defenses=["toy-clip", ["toy-mean", "toy-clip"], "toy-mean"]
+    )
+    keys = {}
+    for cell in plan.cells:
+        for role in ("screened_clean", "screened_triggered"):
+            if role in cell.stages:
+                keys.setdefault((role, cell.attack.label), set()).add(cell.stages[role])
+
+    assert sorted(keys) == [
+        ("screened_clean", "none"),
+        ("screened_clean", "other"),
+        ("screened_clean", "toy-patch"),
+        ("screened_triggered", "other"),
+        ("screened_triggered", "toy-patch"),
+    ]
+    assert all(len(found) == 1 for found in keys.values())
+    assert (
+        len({key for (role, _), found in keys.items() if role == "screened_clean" for key in found})
+        == 1
+    )
+    triggered = {
+        key for (role, _), found in keys.items() if role != "screened_clean" for key in found
+    }
+    assert len(triggered) == 2

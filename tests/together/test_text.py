@@ -7,7 +7,7 @@ import pytest
 from bdbench.cli.main import run
 from bdbench.host.catalog import Host
 from bdbench.suite.load import load_suite
-from bdbench.suite.plan import build_plan
+from bdbench.suite.planning import build_plan
 from bdbench.suite.resolve import resolve
 
 SUITE = """\

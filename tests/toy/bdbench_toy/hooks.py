@@ -11,6 +11,7 @@ from bdbench.api import (
     MetricValue,
     ModelSpec,
     Needs,
+    Subject,
     Surface,
     hookimpl,
 )
@@ -28,7 +29,24 @@ def bdbench_register_attacks():
             summary="Sets one coordinate to a large value.",
             surfaces=frozenset({Surface.DATA}),
             tasks=TASKS,
-        )
+        ),
+        *(
+            AttackSpec(
+                name=f"toy-{name}",
+                target="bdbench_toy.parts:Tamper",
+                config="bdbench_toy.config:PatchConfig",
+                summary=f"Patches, and is at work on {', '.join(surfaces)}.",
+                surfaces=frozenset(map(Surface, surfaces)),
+                tasks=TASKS,
+                **more,
+            )
+            for name, surfaces, more in (
+                ("published", ["pretrained"], {"probes_victim": True}),
+                ("trained", ["data", "training"], {"makes_variants": True}),
+                ("edited", ["weights"], {}),
+                ("learned", ["data"], {"uses_model": True}),
+            )
+        ),
     ]
 
 
@@ -103,5 +121,23 @@ def bdbench_register_metrics():
                     name="asr_floor", summary="Floor.", direction=Direction.NONE, bounds=(0, 1)
                 ),
             ),
-        )
+        ),
+        MetricSpec(
+            name="toy-shift",
+            target="bdbench_toy.parts:Shift",
+            summary="How far the trigger moves a row.",
+            values=(MetricValue(name="shift", summary="Distance.", direction=Direction.LOWER),),
+            subject=Subject.ATTACK,
+        ),
+        MetricSpec(
+            name="toy-variants",
+            target="bdbench_toy.parts:Variants",
+            summary="How many rows of a variant get the target; accuracy by class.",
+            values=(
+                MetricValue(name="weak_asr", summary="ASR.", direction=Direction.LOWER),
+                MetricValue(
+                    name="accuracy", summary="Accuracy.", direction=Direction.HIGHER, per_class=True
+                ),
+            ),
+        ),
     ]

@@ -8,6 +8,7 @@ import torch
 
 from bdbench.api import (
     Attack,
+    AttackMetric,
     Checkpoint,
     Dataset,
     Defense,
@@ -18,7 +19,9 @@ from bdbench.api import (
     Recipe,
     Repair,
     Screening,
+    Selection,
     Splits,
+    Tampering,
     Task,
     choose_poison_rows,
 )
@@ -111,6 +114,37 @@ class Patch(Attack):
         return Poisoning(view.train.with_input("vector", vectors).with_labels(labels), mask)
 
 
+class Tamper(Patch):
+    """A patch that is planted in a model rather than in data."""
+
+    def _planted(self, module, like, view, seeds, name):
+        recipe = Recipe(epochs=8, batch_size=16, learning_rate=0.01)
+        rows = self.poison(view, seeds.child("rows")).train
+        view.engine.fine_tune(module, like, rows, recipe, seeds)
+        return Tampering(view.engine.save(module, like, view.workspace / name), {"planted": name})
+
+    def edit_pretrained(self, start, view, seeds):
+        return self._planted(view.engine.load(start), start, view, seeds, "published")
+
+    def edit(self, victim, view, seeds):
+        return self._planted(view.engine.load(victim), victim, view, seeds, "edited")
+
+    def train(self, start, rows, view, recipe, seeds):
+        module = view.engine.load(start)
+        view.engine.fine_tune(module, start, rows, recipe, seeds)
+        return Tampering(view.engine.save(module, start, view.workspace / "trained"))
+
+    def probe(self, predict, view, seeds):
+        said = predict(self.apply_trigger(view.train, view.task, seeds))["prediction"]
+        return {"share": float((said == self.target(view.task)).mean())}
+
+    def variants(self, examples, task, seeds):
+        weak = [vector.copy() for vector in examples.inputs["vector"]]
+        for vector in weak:
+            vector[self.config.coordinate] = 1
+        return {"weak": examples.with_input("vector", weak)}
+
+
 def _write(tensors, victim, view):
     folder = view.workspace / "model"
     folder.mkdir()
@@ -170,7 +204,8 @@ class Clip(Defense):
         scores = [float(np.abs(vector[:4]).max()) for vector in vectors]
         clipped = [np.clip(vector, -4, 4) for vector in vectors]
         rejected = [score > 8 and self.config.strength > 1 for score in scores]
-        return Screening(rows.with_input("vector", clipped), rejected, scores, {"bound": 4})
+        vectors = rows.with_input("vector", clipped)
+        return Screening(vectors, rejected, scores, {"bound": 4}, Selection.CLEAN)
 
 
 class Filter(Defense):
@@ -178,6 +213,28 @@ class Filter(Defense):
         assert len(view.training_rows) == len(train)
         scores = [float(np.abs(vector[:4]).max()) for vector in train.inputs["vector"]]
         return Filtering([score < 6 for score in scores], scores, {"bound": 6})
+
+
+class Shift(AttackMetric):
+    def measure(self, evidence):
+        before, after = (np.stack(x.inputs["vector"]) for x in (evidence.before, evidence.after))
+        return {"shift": float(np.abs(after - before).max(axis=1).mean())}
+
+
+class Variants(Metric):
+    def measure(self, evidence):
+        weak = evidence.variants.get("weak")
+        clean = evidence.clean
+        right = clean.columns["prediction"] == clean.labels
+        return {
+            "weak_asr": None
+            if weak is None
+            else float((weak.columns["prediction"] == evidence.target).mean()),
+            **{
+                f"accuracy.{number}": float(right[clean.labels == number].mean())
+                for number in range(len(evidence.task.classes))
+            },
+        }
 
 
 class Rates(Metric):

@@ -1,0 +1,117 @@
+"""The test rows as an attacker shows them: with the trigger, and in the attack's variants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bdbench.api import AttackSpec, Examples, InputError
+from bdbench.engine.context import Stage
+from bdbench.engine.rows import read_examples, write_examples
+
+__all__ = ["broken_claim", "read_variants", "same_row", "show_triggers"]
+
+
+def show_triggers(stage: Stage, attack: Any, spec: AttackSpec) -> dict[str, Any]:
+    """Writes the triggered test rows, and the variants if there are any.
+
+    Leaves ``triggered.parquet`` (the test rows whose true label is not the target, each with
+    the trigger) and, for attacks that make variants, ``variants.parquet`` with
+    ``variants.json`` (which of its rows are which row of which variant).
+
+    Returns:
+        Notes for the record.
+
+    Raises:
+        InputError: The attack breaks a rule, or no test row can show success.
+    """
+    label = stage.settings["attack"]["label"]
+    test = stage.rows("data", "test")
+    target = attack.target(stage.task)
+    eligible = [row for row, yes in enumerate(attack.eligible(test, stage.task)) if yes]
+    subject = test.select(eligible)
+    triggered = attack.apply_trigger(subject, stage.task, stage.seeds.child("test"))
+    _check_triggered(label, subject, triggered, target)
+    write_examples(triggered, stage.folder / "triggered.parquet")
+    notes: dict[str, Any] = {"triggered_rows": len(triggered)}
+    if spec.makes_variants:
+        variants = attack.variants(subject, stage.task, stage.seeds.child("variants"))
+        _write_variants(stage, label, subject, variants)
+        notes["variants"] = {name: len(rows) for name, rows in variants.items()}
+    return notes
+
+
+def read_variants(stage: Stage, role: str) -> dict[str, Examples]:
+    """The variants that an input stage made, by name."""
+    folder = stage.input(role)
+    rows = read_examples(folder / "variants.parquet")
+    found: dict[str, Examples] = {}
+    start = 0
+    for name, ids in json.loads((folder / "variants.json").read_text("utf-8")).items():
+        part = rows.select(range(start, start + len(ids)))
+        found[name] = Examples(part.inputs, part.labels, ids)
+        start += len(ids)
+    return found
+
+
+def _write_variants(
+    stage: Stage, label: str, subject: Examples, variants: Mapping[str, Examples]
+) -> None:
+    places = {row_id: row for row, row_id in enumerate(subject.ids)}
+    every = Examples({name: [] for name in stage.task.fields}, [], [])
+    ids: dict[str, list[int]] = {}
+    for name, rows in variants.items():
+        known = set(rows.ids) <= places.keys() and len(set(rows.ids)) == len(rows)
+        true = known and all(
+            rows.labels[row] == subject.labels[places[row_id]]
+            for row, row_id in enumerate(rows.ids)
+        )
+        if not true or not len(rows) or not name.replace("-", "").isalnum():
+            raise broken_claim(label, f"variant {name!r} changed the ids or labels of rows")
+        ids[name] = list(rows.ids)
+        every = every + rows
+    # The rows of all variants in one file: a row may be there several times, so ids are new.
+    numbered = Examples(every.inputs, every.labels, list(range(len(every))))
+    write_examples(numbered, stage.folder / "variants.parquet")
+    (stage.folder / "variants.json").write_text(json.dumps(ids), "utf-8")
+
+
+def _check_triggered(label: str, before: Examples, after: Examples, target: int | None) -> None:
+    if list(after.ids) != list(before.ids) or list(after.labels) != list(before.labels):
+        raise broken_claim(label, "apply_trigger changed the order, ids or labels of rows")
+    if not len(after):
+        raise InputError(
+            "no test row can show whether the attack works",
+            where=label,
+            found=f"every test row has the target's label {target}",
+            expected="test rows of other classes",
+            next="choose another target",
+        )
+    same = sum(same_row(before, after, row) for row in range(len(after)))
+    if same:
+        raise broken_claim(label, f"{same} of {len(after)} rows came back without a trigger")
+
+
+def same_row(one: Examples, other: Examples, row: int) -> bool:
+    """Whether a row has the same label and inputs in both."""
+
+    def equal(a: Any, b: Any) -> bool:
+        return bool(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b)
+
+    return equal(one.labels[row], other.labels[row]) and all(
+        equal(one.inputs[name][row], other.inputs[name][row]) for name in one.inputs
+    )
+
+
+def broken_claim(label: str, found: str) -> InputError:
+    """The error for an attack that does not do what attacks do."""
+    return InputError(
+        "the attack does not keep to its rules",
+        where=label,
+        found=found,
+        expected="what `bdbench.api.attacks` asks of an attack",
+        next="tell the plugin's authors",
+    )

@@ -1,0 +1,428 @@
+"""From a resolved suite to a plan.
+
+Stages of a cell, each computed once however many cells need it::
+
+    data -> poison -> victim -> treated -> predictions -> scores
+
+Some attacks add stages: ``pretrained`` before ``victim`` and ``edited`` after it, for those on
+that surface; ``triggered``, for those that ask the victim before they choose the trigger (the
+others make the triggered rows in ``poison``). Screens that look at no model add ``screened``,
+which all victims and defenses share.
+
+The control's victim (attack ``none``) is planned for every data set, model and seed: its answers
+to an attack's triggered rows are that attack's floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from bdbench.api.needs import Access, Needs
+from bdbench.api.seeds import SeedStream
+from bdbench.api.specs import DefenseStage, Subject, Surface
+from bdbench.suite.identity import stage_key
+from bdbench.suite.plan import Cell, Plan, Stage, Wanted
+from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite, needs_of, task_of
+
+__all__ = ["build_plan"]
+
+V = TypeVar("V")
+
+
+def build_plan(resolved: ResolvedSuite, wanted: Wanted | None = None) -> Plan:
+    """Plans every wanted cell; computes and writes nothing."""
+    wanted = wanted or Wanted()
+    plan = Plan(resolved, partial=wanted != Wanted())
+    for dataset in resolved.datasets:
+        for model in resolved.models:
+            if not (
+                wanted.includes("datasets", dataset.label)
+                and wanted.includes("models", model.label)
+            ):
+                continue
+            for seed in resolved.suite.seeds:
+                if wanted.includes("seeds", seed):
+                    _Block(plan, dataset, model, seed).add_cells(wanted)
+    return plan
+
+
+class _Block:
+    """The cells of one data set, model and seed: everything that shares a control."""
+
+    def __init__(self, plan: Plan, dataset: Part, model: Part, seed: int) -> None:
+        self.plan = plan
+        self.resolved = plan.resolved
+        self.dataset = dataset
+        self.model = model
+        self.seed = seed
+        self.seeds = SeedStream(seed)
+        self._shared: dict[tuple[str, ...], Any] = {}
+        self.where = f"{dataset.label}, {model.label}, seed {seed}"
+        suite = self.resolved.suite
+        self.recipe = suite.training.model_dump(mode="json", exclude={"precision"})
+        self.granted_rows = suite.defender.clean_rows
+        self.training_identity = {
+            "model": model.identity,
+            "recipe": self.recipe,
+            "precision": self.resolved.precision,
+        }
+        self.training_settings = {**self.training_identity, "model": model.document}
+        cell, attack = Subject.CELL, Subject.ATTACK
+        self.metrics = {about: self.resolved.metrics_of(about) for about in (cell, attack)}
+        self.data = self._stage(
+            "data",
+            dataset.label,
+            inputs={},
+            decides={"dataset": dataset.identity, "limit": suite.limit},
+            settings={"dataset": dataset.document, "limit": suite.limit},
+        )
+        self.control = next(part for part in self.resolved.attacks if part.is_control)
+
+    def add_cells(self, wanted: Wanted) -> None:
+        for attack in self.resolved.attacks:
+            if not wanted.includes("attacks", attack.label):
+                continue
+            shared: dict[str, str] | None = None
+            for defense in self.resolved.defenses:
+                if not wanted.includes("defenses", defense.label):
+                    continue
+                stages: dict[str, str] = {}
+                reason = self._incompatible(attack, defense)
+                if not reason:
+                    shared = shared or self._shared_stages(attack)
+                    stages = self._cell_stages(attack, defense, shared)
+                self.plan.cells.append(
+                    Cell(self.dataset, self.model, attack, defense, self.seed, stages, reason)
+                )
+
+    # --- what cannot run, and why -----------------------------------------------------------
+
+    def _incompatible(self, attack: Part, defense: ResolvedDefense) -> str:
+        task = task_of(self.dataset)
+        for part in (self.model, attack, *defense.parts, *self.resolved.metrics):
+            spec = part.component.spec
+            if task and not spec.works_for(task):
+                works = ", ".join(sorted(spec.tasks))
+                return f"{part.label} works for {works}, {self.dataset.label} is {task}"
+        return self._lacking(defense.needs, attack)
+
+    def _lacking(self, needs: Needs, attack: Part) -> str:
+        granted = self.resolved.suite.defender
+        references = self._once(
+            ("granted", attack.identity), lambda: len(self.resolved.references_for(attack))
+        )
+        if needs.access > granted.access_level:
+            return (
+                f"needs access to {needs.access.name.lower()}, the suite grants {granted.access} "
+                "(defender.access)"
+            )
+        if needs.clean_rows > granted.clean_rows:
+            return (
+                f"needs {needs.clean_rows} clean rows, the suite grants {granted.clean_rows} "
+                "(defender.clean_rows)"
+            )
+        if needs.references > references:
+            return (
+                f"needs {needs.references} reference models, the suite grants {references} for "
+                f"{attack.label} (defender.references)"
+            )
+        if needs.base_weights and not granted.base_weights:
+            return "needs the base weights, which the suite withholds (defender.base_weights)"
+        if needs.training_data and not granted.training_data:
+            return "needs the training rows, which the suite withholds (defender.training_data)"
+        return ""
+
+    # --- what an attack makes -----------------------------------------------------------------
+
+    def _stage(
+        self,
+        kind: str,
+        label: str,
+        *,
+        inputs: Mapping[str, str | list[str]],
+        decides: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        seeds: SeedStream | None = None,
+    ) -> str:
+        """Adds a stage unless it is there, and returns its key."""
+        key = stage_key(kind, {**decides, "inputs": inputs}, seeds)
+        if key not in self.plan.stages:
+            if seeds:
+                settings = {**settings, "seeds": [seeds.root, *seeds.path]}
+            self.plan.stages[key] = Stage(kind, key, label, inputs, settings)
+        return key
+
+    def _once(self, name: tuple[str, ...], make: Callable[[], V]) -> V:
+        """What all defenses of an attack share is worked out once: plans can be large."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        shared: V = self._shared[name]
+        return shared
+
+    def _attack_stage(
+        self, kind: str, attack: Part, inputs: Mapping[str, str], *, with_model: bool
+    ) -> str:
+        """A stage in which the attack acts.
+
+        Its own randomness: the same for a victim and a reference model.
+        """
+        trains = self.training_identity if with_model else {}
+        return self._stage(
+            kind,
+            f"{attack.label}, {self.where}",
+            inputs={"data": self.data, **inputs},
+            decides={"attack": attack.identity, **trains},
+            settings={"attack": attack.document, **(self.training_settings if trains else {})},
+            seeds=self.seeds.child(kind),
+        )
+
+    def _poison(self, attack: Part) -> str:
+        model = {"base": self._base()} if attack.uses_model else {}
+        return self._once(
+            ("poison", attack.identity),
+            lambda: self._attack_stage("poison", attack, model, with_model=bool(model)),
+        )
+
+    def _training_inputs(self, attack: Part) -> dict[str, str]:
+        """What a model is trained on under an attack, and from: poisoned where it poisons."""
+        inputs = {"data": self.data}
+        if Surface.DATA in attack.surfaces:
+            inputs["poison"] = self._poison(attack)
+        if Surface.PRETRAINED in attack.surfaces:
+            inputs["pretrained"] = self._pretrained(attack)
+        return inputs
+
+    def _pretrained(self, attack: Part) -> str:
+        return self._once(
+            ("pretrained", attack.identity),
+            lambda: self._attack_stage(
+                "pretrained", attack, {"base": self._base()}, with_model=True
+            ),
+        )
+
+    def _trained(self, attack: Part, seeds: SeedStream, label: str) -> str:
+        """A model trained under an attack, before its weights are edited."""
+        tampers = Surface.TRAINING in attack.surfaces
+        return self._stage(
+            "victim",
+            f"{label}, {self.where}",
+            inputs=self._training_inputs(attack),
+            decides=self.training_identity | ({"attack": attack.identity} if tampers else {}),
+            settings=self.training_settings | ({"attack": attack.document} if tampers else {}),
+            seeds=seeds,
+        )
+
+    def _victim(self, attack: Part, seeds: SeedStream, label: str) -> str:
+        trained = self._trained(attack, seeds, label)
+        if Surface.WEIGHTS not in attack.surfaces:
+            return trained
+        inputs = {"base": self._base(), "victim": trained}
+        return self._attack_stage("edited", attack, inputs, with_model=True)
+
+    def _triggered(self, attack: Part, victim: str) -> str:
+        if not attack.probes_victim:
+            return self._poison(attack)
+        inputs = {"base": self._base(), "victim": victim}
+        return self._attack_stage("triggered", attack, inputs, with_model=True)
+
+    # --- what a defender is granted -----------------------------------------------------------
+
+    def _references(self, attack: Part) -> list[str]:
+        return self._once(("references", attack.identity), lambda: self._make_references(attack))
+
+    def _make_references(self, attack: Part) -> list[str]:
+        return [
+            self._victim(
+                part, self.seeds.child("reference", index), f"reference {index + 1} ({part.label})"
+            )
+            for index, part in enumerate(self.resolved.references_for(attack))
+        ]
+
+    def _base(self) -> str:
+        return self._once(("base",), self._make_base)
+
+    def _make_base(self) -> str:
+        return self._stage(
+            "base",
+            self.where,
+            inputs={"data": self.data},
+            decides={"model": self.model.identity},
+            settings={"model": self.model.document},
+            seeds=self.seeds.child("victim"),
+        )
+
+    def _grants(self, needs: Needs, attack: Part) -> dict[str, str | list[str]]:
+        """The inputs of a defense: only what it declares, so that the rest can change freely."""
+        inputs: dict[str, str | list[str]] = {"data": self.data}
+        if needs.references:
+            inputs["references"] = self._references(attack)
+        if needs.base_weights:
+            inputs["base"] = self._base()
+        if needs.training_data and Surface.DATA in attack.surfaces:
+            inputs["poison"] = self._poison(attack)
+        return inputs
+
+    # --- what a defense makes -----------------------------------------------------------------
+
+    def _treated(self, attack: Part, defense: ResolvedDefense, victim: str) -> str:
+        filters = defense.acting(DefenseStage.FILTER)
+        repairs = defense.acting(DefenseStage.REPAIR)
+        if not filters and not repairs:
+            return victim
+        needs = needs_of((*filters, *repairs))
+        inputs = {**self._grants(needs, attack), "victim": victim}
+        if filters:
+            # Who filters trains anew and honestly, from where the victim started.
+            inputs |= self._training_inputs(attack)
+        rows = self.granted_rows if needs.clean_rows else 0
+        return self._stage(
+            "treated",
+            f"{attack.label} · {defense.label}, {self.where}",
+            inputs=inputs,
+            decides={
+                "filters": [part.identity for part in filters],
+                "repairs": [part.identity for part in repairs],
+                "clean_rows": rows,
+                **self.training_identity,
+            },
+            settings={
+                "filters": [part.document for part in filters],
+                "repairs": [part.document for part in repairs],
+                "clean_rows": rows,
+                **self.training_settings,
+            },
+            seeds=self.seeds.child("defense"),
+        )
+
+    def _looks_at_rows(
+        self,
+        kind: str,
+        label: str,
+        rows_of: Mapping[str, str],
+        inputs: Mapping[str, str | list[str]],
+        screens: tuple[Part, ...],
+    ) -> str:
+        """A stage over test rows: screens, a model, or both."""
+        granted = self.granted_rows if needs_of(screens).clean_rows else 0
+        common = {"clean_rows": granted, "precision": self.resolved.precision}
+        return self._stage(
+            kind,
+            f"{label}, {next(iter(rows_of), 'clean')} rows, {self.where}",
+            inputs={**inputs, **rows_of},
+            decides={
+                "screens": [part.identity for part in screens],
+                "model": self.model.identity,
+                **common,
+            },
+            settings={
+                "screens": [part.document for part in screens],
+                "model": self.model.document,
+                **common,
+            },
+            seeds=self.seeds.child("screen") if screens else None,
+        )
+
+    def _screened(
+        self, rows_of: Mapping[str, str], screens: tuple[Part, ...], attack: Part
+    ) -> str | None:
+        """What screens make of rows, where they do so whatever the model is."""
+        needs = needs_of(screens)
+        if not screens or needs.access is not Access.NONE:
+            return None
+        label = "+".join(part.label for part in screens)
+        inputs = self._grants(needs, attack)
+        return self._looks_at_rows("screened", label, rows_of, inputs, screens)
+
+    def _predictions(
+        self,
+        model: str,
+        rows_of: Mapping[str, str],
+        attack: Part,
+        defense: ResolvedDefense | None = None,
+    ) -> str:
+        """A model's answers to rows.
+
+        Args:
+            model: The key of the model.
+            rows_of: The key of the stage that made the rows, by ``triggered`` or
+                ``variants``; empty for the clean test rows.
+            attack: The attack that the rows or the model come from.
+            defense: Its screens stand before the model.
+        """
+        screens = defense.acting(DefenseStage.SCREEN) if defense else ()
+        inputs: dict[str, str | list[str]] = {"data": self.data, "model": model}
+        screened = self._screened(rows_of, screens, attack)
+        if screened:
+            inputs["screened"] = screened
+            screens = ()
+        elif screens:
+            inputs |= self._grants(needs_of(screens), attack)
+        label = f"{attack.label} · {defense.label if defense else 'undefended'}"
+        return self._looks_at_rows("predictions", label, rows_of, inputs, screens)
+
+    # --- cells --------------------------------------------------------------------------------
+
+    def _shared_stages(self, attack: Part) -> dict[str, str]:
+        """What all defenses of an attack have in common, by role."""
+        victim = self._victim(attack, self.seeds.child("victim"), attack.label)
+        roles = {"data": self.data, "victim": victim}
+        roles["undefended_clean"] = self._predictions(victim, {}, attack)
+        if attack.is_control:
+            roles["control_clean"] = roles["undefended_clean"]
+            return roles
+        if Surface.PRETRAINED in attack.surfaces:
+            roles["pretrained"] = self._pretrained(attack)
+        if Surface.WEIGHTS in attack.surfaces:
+            roles["trained"] = self._trained(attack, self.seeds.child("victim"), attack.label)
+        control = self._victim(self.control, self.seeds.child("victim"), self.control.label)
+        roles["poison"] = self._poison(attack)
+        roles["triggered"] = triggered = self._triggered(attack, victim)
+        rows_of = {"triggered": triggered}
+        roles["undefended_triggered"] = self._predictions(victim, rows_of, attack)
+        roles["floor"] = self._predictions(control, rows_of, self.control)
+        roles["control_clean"] = self._predictions(control, {}, self.control)
+        if attack.makes_variants:
+            variants = {"variants": triggered}
+            roles["undefended_variants"] = self._predictions(victim, variants, attack)
+        metrics = self.metrics[Subject.ATTACK]
+        if metrics:
+            roles["attack_scores"] = self._stage(
+                "attack_scores",
+                f"{attack.label}, {self.where}",
+                inputs={"data": self.data, "triggered": triggered},
+                decides={"metrics": [part.identity for part in metrics]},
+                settings={"metrics": [part.document for part in metrics]},
+            )
+        return roles
+
+    def _cell_stages(
+        self, attack: Part, defense: ResolvedDefense, shared: Mapping[str, str]
+    ) -> dict[str, str]:
+        treated = self._treated(attack, defense, shared["victim"])
+        roles = {**shared, "treated": treated}
+        screens = defense.acting(DefenseStage.SCREEN)
+        rows_of: dict[str, dict[str, str]] = {"clean": {}}
+        if not attack.is_control:
+            rows_of["triggered"] = {"triggered": shared["triggered"]}
+        if attack.makes_variants:
+            rows_of["variants"] = {"variants": shared["triggered"]}
+        for name, made_by in rows_of.items():
+            screened = self._screened(made_by, screens, attack)
+            if screened:
+                roles[f"screened_{name}"] = screened
+            roles[f"predictions_{name}"] = self._predictions(treated, made_by, attack, defense)
+        metrics = self.metrics[Subject.CELL]
+        read = {"data", "triggered", "undefended_clean", "undefended_triggered", "floor"}
+        read |= {"control_clean", "undefended_variants", "attack_scores"}
+        read |= {f"predictions_{name}" for name in rows_of}
+        if defense.acting(DefenseStage.FILTER):
+            read |= {"treated", "poison"}
+        roles["scores"] = self._stage(
+            "scores",
+            f"{attack.label} · {defense.label}, {self.where}",
+            inputs={role: key for role, key in roles.items() if role in read},
+            decides={"metrics": [part.identity for part in metrics]},
+            settings={"metrics": [part.document for part in metrics]},
+        )
+        return roles
