@@ -33,12 +33,12 @@ class Selection(enum.StrEnum):
 
     Attributes:
         FIXED: They are the method's or the suite's.
-        CLEAN: Chosen on what the defender was granted.
+        CLEAN_VAL: Chosen on what the defender was granted.
         ORACLE: Chosen with knowledge of the test rows or the attack; never ranked.
     """
 
     FIXED = "fixed"
-    CLEAN = "clean"
+    CLEAN_VAL = "clean_val"
     ORACLE = "oracle"
 
 

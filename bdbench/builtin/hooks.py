@@ -151,13 +151,16 @@ def bdbench_register_reporters() -> list[ReporterSpec]:
     ]
 
 
+PRESETS = {
+    "quickstart": "SMS spam, MiniLM, BadNets and InsertSent, one seed: minutes on two cores.",
+    "sst2-core": "SST-2, MiniLM, attacks on data, training and weights, three seeds.",
+}
+
+
 @hookimpl
 def bdbench_register_suites() -> list[SuiteSpec]:
     """Presets."""
     return [
-        SuiteSpec(
-            name="quickstart",
-            target="bdbench.suite:presets/quickstart.yaml",
-            summary="SMS spam, MiniLM, BadNets and InsertSent, one seed: minutes on two cores.",
-        )
+        SuiteSpec(name=name, target=f"bdbench.suite:presets/{name}.yaml", summary=summary)
+        for name, summary in PRESETS.items()
     ]

@@ -49,6 +49,13 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str | N
     metavar="KEY=VALUE",
     help="Override a setting, e.g. training.epochs=3 or attacks.badnets.poison_rate=0.2.",
 )
+@click.option(
+    "--data",
+    "local",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="A copy on this machine of a data set of the suite: train, test and validation files.",
+)
 @click.option("--limit", type=click.IntRange(min=2), help="At most so many rows per split.")
 @click.option("--seeds", callback=_numbers, metavar="N,N,...", help="Seeds instead of the suite's.")
 @click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only this data set.")
@@ -71,6 +78,7 @@ def run(
     plan_only: bool,  # noqa: FBT001 -- click passes options by name
     as_json: bool,  # noqa: FBT001
     overrides: tuple[str, ...],
+    local: tuple[str, ...],
     limit: int | None,
     seeds: list[int] | None,
     executor: str,
@@ -89,7 +97,7 @@ def run(
         *([f"limit={limit}"] if limit is not None else []),
         *([f"seeds={seeds}"] if seeds is not None else []),
     )
-    resolved = resolve(load_suite(suite, host, overrides), host)
+    resolved = resolve(load_suite(suite, host, overrides, local), host)
     plan = build_plan(resolved, _wanted(resolved, filters))
     place = resolve_home(home)
     if not plan.cells:

@@ -10,22 +10,26 @@ from typing import Any
 
 from bdbench.api.errors import InputError
 from bdbench.host.catalog import Host
+from bdbench.suite.local import use_local_copy
 from bdbench.suite.reader import Document, parse_value, read_document
 from bdbench.suite.schema import Suite, parse_suite
 
 __all__ = ["load_suite", "suite_file"]
 
 
-def load_suite(name: str, host: Host, overrides: Sequence[str] = ()) -> Suite:
+def load_suite(
+    name: str, host: Host, overrides: Sequence[str] = (), local: Sequence[str] = ()
+) -> Suite:
     """Reads a suite and checks its form.
 
     Args:
         name: A preset's name, or the path of a YAML file.
         host: Knows the presets.
         overrides: ``key.key=value`` each; a position or an entry's name picks from a list.
+        local: ``name=folder`` each: a data set of the suite, and a copy of it on this machine.
 
     Raises:
-        InputError: There is no such suite, or it does not fit.
+        InputError: There is no such suite, or it does not fit, or there is no such copy.
         PluginError: No plugin brings such a preset.
     """
     path = Path(name)
@@ -37,6 +41,8 @@ def load_suite(name: str, host: Host, overrides: Sequence[str] = ()) -> Suite:
     if not is_file:
         # A preset's relative paths are the user's, not the installed package's.
         document = replace(document, folder=Path.cwd())
+    for text in local:
+        use_local_copy(document, text)
     for override in overrides:
         _override(document, override)
     return parse_suite(document)

@@ -328,7 +328,7 @@ def test_every_surface_can_be_attacked(bdbench, tmp_path):
     (lines,) = home.glob("runs/*/records.jsonl")
     records = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
     record = of(records, "toy-published", "toy-clip")
-    assert record["selection"] == "clean"
+    assert record["selection"] == "clean_val"
     assert 0 < record["notes"]["triggered"]["share"] < 1
     assert {"pretrained", "victim", "screened_clean"} <= set(record["costs"])
     assert of(records, "toy-edited", "none")["selection"] == "fixed"

@@ -448,7 +448,7 @@ def test_what_a_screen_makes_without_a_model_is_what_it_makes_before_one(cell, b
                 [row % 5 == 0 for row in rows.ids],
                 [row / 7 for row in rows.ids],
                 {"flips": True},
-                Selection.CLEAN,
+                Selection.CLEAN_VAL,
             )
 
     part = bench.defense(Flip, "screen", access=0)
@@ -465,4 +465,4 @@ def test_what_a_screen_makes_without_a_model_is_what_it_makes_before_one(cell, b
     assert np.array_equal(one.columns["prediction"], other.columns["prediction"])
     assert bench.notes(screened) == bench.notes(alone) == {part["label"]: {"flips": True}}
     for key in (screened, alone):
-        assert bench.store.meta(key)["values"] == {"selection": ["clean"]}
+        assert bench.store.meta(key)["values"] == {"selection": ["clean_val"]}

@@ -47,7 +47,7 @@ def test_prunes_in_the_order_of_activity(scene, backdoored, vectors, mlp):
 def test_auto_prunes_what_accuracy_does_not_need(scene, backdoored, vectors, triggered, mlp):
     stage = scene(mlp, backdoored, vectors)
     done = stage.repair(FinePruning(FinePruningConfig(step=0.17, epochs=1)), "fine-pruning")
-    assert done.notes["selection"] == "clean_val"
+    assert done.selection == "clean_val"
     # Neuron 0 alone still tells the classes apart: 5 of 6 may go, and no more are tried.
     assert done.notes["neurons_pruned"] == 5
     assert done.notes["accuracy_pruned"] == 1

@@ -92,7 +92,7 @@ def test_auto_keeps_what_the_accuracy_needs(scene, vectors):
         module[2].weight[:, 1] = torch.tensor([1.0, -1.0])
     stage = scene(build, module, vectors)
     done = prune(stage, step=1 / 24, tolerance=0.0, fine_tune=False)
-    assert done.notes["selection"] == "clean_val"
+    assert done.selection == "clean_val"
     assert done.notes["accuracy_unpruned"] == done.notes["accuracy_pruned"] == 1
     assert done.notes["weights_at_zero"] == 22
     kept = stage.state(done)["0.weight"].nonzero().tolist()

@@ -205,7 +205,7 @@ class Clip(Defense):
         clipped = [np.clip(vector, -4, 4) for vector in vectors]
         rejected = [score > 8 and self.config.strength > 1 for score in scores]
         vectors = rows.with_input("vector", clipped)
-        return Screening(vectors, rejected, scores, {"bound": 4}, Selection.CLEAN)
+        return Screening(vectors, rejected, scores, {"bound": 4}, Selection.CLEAN_VAL)
 
 
 class Filter(Defense):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bdbench.api import Checkpoint, DefenderView, Defense, Examples, Repair
+from bdbench.api import Selection as Choice
 from bdbench_defense_finemixing.body import Body, read_body
 from bdbench_defense_finemixing.config import MixingConfig
 from bdbench_defense_finemixing.fine_tuning import granted_rows
@@ -104,4 +105,5 @@ class MixingDefense(Defense):
                 "clean_rows": len(rows),
                 **notes,
             },
+            selection=Choice.CLEAN_VAL if config.rho == "auto" else Choice.FIXED,
         )

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bdbench.api import DefenderView, Defense, Examples, Filtering, InputError, Screening, Task
+from bdbench.api import (
+    DefenderView,
+    Defense,
+    Examples,
+    Filtering,
+    InputError,
+    Screening,
+    Selection,
+    Task,
+)
 from bdbench_defense_onion.config import OnionConfig, OnionFilterConfig
 from bdbench_defense_onion.scoring import Scorer, Verdict, scorer_for
 from bdbench_defense_onion.threshold import quantile_threshold
@@ -107,6 +116,9 @@ class _WordRemoval(Defense):
             "clean_texts_changed": sum(map(bool, over)),
         }
 
+    def _selection(self) -> Selection:
+        return Selection.CLEAN_VAL if self.config.threshold == "auto" else Selection.FIXED
+
 
 class Onion(_WordRemoval):
     """Takes suspicious words out of the inputs; no input is refused (Qi et al. 2021)."""
@@ -120,7 +132,8 @@ class Onion(_WordRemoval):
             NonFiniteError: The language model's perplexities are not finite.
         """
         done = self._examine(rows, view)
-        return Screening(done.examples, [False] * len(rows), done.scores, done.notes)
+        kept = [False] * len(rows)
+        return Screening(done.examples, kept, done.scores, done.notes, self._selection())
 
 
 class OnionFilter(_WordRemoval):
@@ -138,7 +151,8 @@ class OnionFilter(_WordRemoval):
         done = self._examine(train, view)
         notes = {**done.notes, "action": self.config.action}
         if self.config.action == "rewrite":
-            return Filtering([True] * len(train), done.scores, notes, done.examples)
+            kept = [True] * len(train)
+            return Filtering(kept, done.scores, notes, done.examples, self._selection())
         if all(done.changed):
             raise InputError(
                 "no training row would be left",
@@ -147,7 +161,8 @@ class OnionFilter(_WordRemoval):
                 expected="rows without any",
                 next="set a higher `threshold` or `quantile`, or `action: rewrite`",
             )
-        return Filtering([not changed for changed in done.changed], done.scores, notes)
+        kept = [not changed for changed in done.changed]
+        return Filtering(kept, done.scores, notes, selection=self._selection())
 
 
 def _suspicious(verdict: Verdict, threshold: float) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bdbench.api import Checkpoint, DefenderView, Defense, Repair
+from bdbench.api import Checkpoint, DefenderView, Defense, Repair, Selection
 from bdbench_defense_pruning.activity import mean_activity
 from bdbench_defense_pruning.amount import settle_amount
 from bdbench_defense_pruning.blocks import feed_forward_blocks
@@ -59,6 +59,7 @@ class FinePruning(Defense):
                 view.engine.fine_tune(module, victim, rows, config, view.seeds.child("fine-tune"))
         for block, neurons in zip(blocks, pruned, strict=True):
             block.remove(neurons)
+        selection = Selection(notes.pop("selection"))
         return Repair(
             view.engine.save(module, victim, view.workspace / "model"),
             notes={
@@ -69,4 +70,5 @@ class FinePruning(Defense):
                 "rows_ranked_by": len(ranked_by),
                 "rows_fine_tuned_on": len(rows) if config.fine_tune else 0,
             },
+            selection=selection,
         )

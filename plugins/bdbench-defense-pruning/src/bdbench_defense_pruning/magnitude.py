@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from bdbench.api import Checkpoint, DefenderView, Defense, InputError, Repair
+from bdbench.api import Checkpoint, DefenderView, Defense, InputError, Repair, Selection
 from bdbench_defense_pruning.amount import settle_amount
 from bdbench_defense_pruning.clean_rows import accuracy
 from bdbench_defense_pruning.config import MagnitudePruningConfig
@@ -52,6 +52,7 @@ class MagnitudePruning(Defense):
         if config.fine_tune:
             with held_at_zero(weights):
                 view.engine.fine_tune(module, victim, rows, config, view.seeds.child("fine-tune"))
+        selection = Selection(notes.pop("selection"))
         return Repair(
             view.engine.save(module, victim, view.workspace / "model"),
             notes={
@@ -61,6 +62,7 @@ class MagnitudePruning(Defense):
                 "weights_at_zero": pruned,
                 "rows_fine_tuned_on": len(rows) if config.fine_tune else 0,
             },
+            selection=selection,
         )
 
 

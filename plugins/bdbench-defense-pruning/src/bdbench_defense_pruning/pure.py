@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from bdbench.api import Checkpoint, DefenderView, Defense, Examples, Repair
+from bdbench.api import Checkpoint, DefenderView, Defense, Examples, Repair, Selection
 from bdbench_defense_pruning.attention import (
     AttentionLayer,
     AttentionMaps,
@@ -75,6 +75,7 @@ class Pure(Defense):
             )
         for layer, heads in zip(layers, pruned, strict=True):
             layer.remove(heads)
+        selection = Selection(notes.pop("selection"))
         return Repair(
             view.engine.save(module, victim, view.workspace / "model"),
             notes={
@@ -87,6 +88,7 @@ class Pure(Defense):
                 "layer_coefficients": coefficients,
                 "rows_fine_tuned_on": len(rows),
             },
+            selection=selection,
         )
 
     def _choose(
