@@ -167,3 +167,19 @@ def test_values_for_people_have_three_digits_a_sign_for_changes_and_their_unit(c
 
     assert "| badnets | merge | 0.880 | -0.020 | 0.123 | 0.080 | 2 | 1 (1 failed) |" in text
     assert "| none | none | 0.912 | +0.000 | - | - | 0.00125 | 2 |" in text
+
+
+@pytest.mark.parametrize("reporter", FOR_PEOPLE.values(), ids=FOR_PEOPLE)
+def test_a_table_for_people_keeps_what_matters_of_many_columns(comparison, reporter):
+    column = comparison["columns"][0]
+    extra = [f"extra_{number}" for number in range(20)]
+    comparison["columns"] = [{**column, "name": name} for name in extra] + comparison["columns"]
+    for row in comparison["rows"]:
+        row["values"] |= dict.fromkeys(extra, 0.5)
+
+    text = reporter(None).render(comparison)
+
+    assert "ASR" in text
+    assert text.count("extra") == 4
+    assert "more columns in the formats csv and json" in text
+    assert all(len(line) <= 120 for line in text.splitlines() if reporter is TableReporter)

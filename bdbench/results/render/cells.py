@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["head", "number", "places", "shown_columns", "state", "visible"]
+__all__ = ["head", "left_out", "number", "places", "shown_columns", "state", "visible"]
 
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 SHORT = {
@@ -19,8 +19,10 @@ SHORT = {
     "robust_accuracy": "robust acc.",
     "accuracy_vs_control": "vs control",
 }
-HIDDEN = {"accuracy_vs_control"}
+HIDDEN = {"accuracy_vs_control", "lfr", "lfr_floor", "worst_class_accuracy"}
 """Columns that only the machine-readable formats show: a table of 100 columns shows nothing."""
+MOST = 8
+"""Columns of values that a table for people has at most; those of `SHORT` come before others."""
 
 
 def visible(text: str) -> str:
@@ -31,8 +33,22 @@ def visible(text: str) -> str:
 
 
 def shown_columns(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The columns of a table for people."""
-    return [column for column in comparison["columns"] if column["name"] not in HIDDEN]
+    """The columns of a table for people, in the order of the metrics."""
+    columns = [column for column in comparison["columns"] if not _hidden(column)]
+    first = sorted(columns, key=lambda column: column["name"] not in SHORT)[:MOST]
+    return [column for column in columns if column in first]
+
+
+def _hidden(column: Mapping[str, Any]) -> bool:
+    # A dot stands before the number of a class.
+    return column["name"] in HIDDEN or "." in column["name"]
+
+
+def left_out(comparison: Mapping[str, Any]) -> str:
+    """A note on the columns that a table for people leaves out; empty if it has them all."""
+    count = sum(not _hidden(column) for column in comparison["columns"])
+    count -= len(shown_columns(comparison))
+    return f"{count} more columns in the formats csv and json." if count else ""
 
 
 def head(column: Mapping[str, Any]) -> str:

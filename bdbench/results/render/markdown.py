@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from bdbench.api import Reporter
-from bdbench.results.render.cells import head, number, places, shown_columns, state, visible
+from bdbench.results.render.cells import (
+    head,
+    left_out,
+    number,
+    places,
+    shown_columns,
+    state,
+    visible,
+)
 
 __all__ = ["MarkdownReporter"]
 
@@ -30,7 +38,8 @@ class MarkdownReporter(Reporter):
                 texts = [_escape(row["attack"]), _escape(row["defense"])]
                 lines.append("| " + " | ".join([*texts, *values, state(row)]) + " |")
             lines.append("")
-        lines += [f"- {_escape(note)}" for note in comparison["notes"]]
+        notes = filter(None, [*comparison["notes"], left_out(comparison)])
+        lines += [f"- {_escape(note)}" for note in notes]
         return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from bdbench.api import Reporter
-from bdbench.results.render.cells import head, number, places, shown_columns, state, visible
+from bdbench.results.render.cells import (
+    head,
+    left_out,
+    number,
+    places,
+    shown_columns,
+    state,
+    visible,
+)
 
 __all__ = ["TableReporter"]
 
@@ -42,7 +50,7 @@ class TableReporter(Reporter):
                 table.add_row(*map(Text, cells))
                 before = row["attack"]
             console.print(table)
-        for note in comparison["notes"]:
+        for note in filter(None, [*comparison["notes"], left_out(comparison)]):
             console.print(Text(f"* {visible(note)}"))
         file = console.file
         return file.getvalue() if isinstance(file, io.StringIO) else ""
