@@ -13,6 +13,7 @@ SHORT = {
     "clean_accuracy": "clean acc.",
     "clean_accuracy_change": "Δ acc.",
     "asr": "ASR",
+    "lfr": "LFR",
     "asr_change": "Δ ASR",
     "asr_floor": "floor",
     "der": "DER",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ from bdbench_metric_classification.classification import (
 from bdbench_metric_classification.hooks import bdbench_register_metrics
 
 TASK = Task("text-classification", ("text",), ("a", "b", "c"))
-TABLES = [field.name for field in fields(Evidence) if field.name not in ("task", "target")]
 TRIGGERED = ["triggered", "undefended_triggered", "floor"]
+TABLES = ["clean", "undefended_clean", "control_clean", *TRIGGERED]
 
 
 def table(labels, predicted, **columns):
@@ -57,11 +57,20 @@ def test_known_values():
             "clean_accuracy": 2 / 5,
             "asr": 1 / 4,
             "asr_floor": 1 / 4,
+            "lfr": 2 / 4,
+            "lfr_floor": 1 / 4,
             "robust_accuracy": 1 / 4,
             "clean_accuracy_change": 2 / 5 - 4 / 5,
             "asr_change": 1 / 4 - 3 / 4,
             "accuracy_vs_control": 2 / 5 - 1,
             "der": (1 / 2 - 2 / 5 + 1) / 2,
+            "worst_class_accuracy": 0,
+            "class_accuracy.0": 1 / 2,
+            "class_accuracy.1": 1 / 2,
+            "class_accuracy.2": 0,
+            "class_asr.0": 1 / 2,
+            "class_asr.1": None,
+            "class_asr.2": 0,
         }
     )
 
@@ -72,6 +81,10 @@ def test_the_control_has_accuracy_only():
         "clean_accuracy",
         "clean_accuracy_change",
         "accuracy_vs_control",
+        "worst_class_accuracy",
+        "class_accuracy.0",
+        "class_accuracy.1",
+        "class_accuracy.2",
     }
     assert values["clean_accuracy"] == pytest.approx(2 / 5)
 
@@ -79,7 +92,9 @@ def test_the_control_has_accuracy_only():
 def test_an_attack_without_a_target_has_robust_accuracy():
     values = measure(replace(attacked(), target=None))
     assert values["robust_accuracy"] == pytest.approx(1 / 4)
-    assert values["asr"] is values["asr_floor"] is values["asr_change"] is values["der"] is None
+    assert (values["lfr"], values["lfr_floor"]) == (2 / 4, 1 / 4)
+    attack_success = ["asr", "asr_floor", "asr_change", "der", "class_asr.0", "class_asr.2"]
+    assert {values[name] for name in attack_success} == {None}
 
 
 def test_without_a_defense_nothing_changes():
@@ -98,7 +113,34 @@ def test_rejecting_everything_is_wrong_on_clean_rows_and_stops_the_attack():
             triggered=table([0, 2, 0, 2], [ABSTAIN] * 4),
         )
     )
-    assert (values["clean_accuracy"], values["asr"], values["robust_accuracy"]) == (0, 0, 0)
+    names = ["clean_accuracy", "worst_class_accuracy", "asr", "lfr", "robust_accuracy"]
+    assert [values[name] for name in names] == [0] * 5
+
+
+def test_a_flip_is_any_other_class_and_an_abstention_is_none():
+    labels, answers = [0, 0, 2, 2, 0, 2, 0, 2], [0, 1, 1, 0, 2, 2, ABSTAIN, ABSTAIN]
+    values = measure(replace(attacked(), triggered=table(labels, answers)))
+    assert (values["lfr"], values["asr"], values["robust_accuracy"]) == (4 / 8, 2 / 8, 2 / 8)
+
+
+def test_values_of_a_class_come_from_its_rows_alone():
+    values = measure(
+        replace(
+            attacked(),
+            clean=table([0, 0, 0, 0, 1, 1, 1], [0, 0, 0, ABSTAIN, 0, 1, 1]),
+            triggered=table([2, 2, 2, 2], [1, 1, 1, 0]),
+        )
+    )
+    by_class = [values[f"class_accuracy.{number}"] for number in range(3)]
+    assert by_class == [3 / 4, 2 / 3, None]
+    assert values["worst_class_accuracy"] == 2 / 3
+    assert [values[f"class_asr.{number}"] for number in range(3)] == [None, None, 3 / 4]
+
+
+def test_a_task_that_names_no_classes_has_no_values_by_class():
+    values = measure(replace(attacked(), task=Task("any", ("text",))))
+    assert not [name for name in values if "." in name]
+    assert values["worst_class_accuracy"] == 0
 
 
 @pytest.mark.parametrize(
@@ -144,15 +186,49 @@ def evidences(draw):
     return Evidence(TASK, 1, *clean, *triggered)
 
 
+@given(st.data())
+def test_with_two_classes_labels_flip_to_the_target(data):
+    zeros = data.draw(st.integers(1, 9)) * [0]
+    answers = [st.lists(st.integers(ABSTAIN, 1), min_size=len(zeros), max_size=len(zeros))] * 3
+    triggered = [table(zeros, data.draw(drawn)) for drawn in answers]
+    clean = [table([0, 1], [0, 1])] * 3
+    values = measure(Evidence(Task("any", ("text",), ("a", "b")), 1, *clean, *triggered))
+    assert values["lfr"] == values["asr"] == values["class_asr.0"]
+    assert values["lfr_floor"] == values["asr_floor"]
+
+
+@given(evidences())
+def test_shares_of_classes_add_up(evidence):
+    values = measure(evidence)
+    for name, whole, rows in [
+        ("class_accuracy", "clean_accuracy", evidence.clean),
+        ("class_asr", "asr", evidence.triggered),
+    ]:
+        counts = np.bincount(rows.labels, minlength=3)
+        sums = sum(
+            values[f"{name}.{number}"] * count for number, count in enumerate(counts) if count
+        )
+        assert sums / len(rows) == pytest.approx(values[whole])
+
+
 @given(evidences())
 def test_values_are_those_of_the_spec_and_within_their_bounds(evidence):
     (spec,) = bdbench_register_metrics()
     values = measure(evidence)
-    assert list(values) == [value.name for value in spec.values]
-    for value in spec.values:
-        low, high = value.bounds
-        assert low <= values[value.name] <= high
-        assert type(values[value.name]) is float
+    declared = {
+        name: value.bounds
+        for value in spec.values
+        for name in ([f"{value.name}.{n}" for n in range(3)] if value.per_class else [value.name])
+    }
+    assert set(values) == set(declared)
+    for name, (low, high) in declared.items():
+        if values[name] is not None:
+            assert low <= values[name] <= high
+            assert type(values[name]) is float
+    assert values["class_asr.1"] is None
+    assert {name for name, value in values.items() if value is None} <= {
+        f"{value.name}.{n}" for value in spec.values if value.per_class for n in range(3)
+    }
 
 
 @given(evidences(), st.randoms())
@@ -230,6 +306,7 @@ def test_a_task_without_predicted_classes_is_an_error():
         np.array([0]),
         np.array(["0", "1"]),
         np.array([0, -2]),
+        np.array([0, 3]),
         np.array([True, False]),
         np.array([0, None], dtype=object),
     ],
@@ -240,5 +317,5 @@ def test_predictions_must_be_one_class_number_a_row(predicted):
 
 
 def test_unknown_labels_are_an_error():
-    with pytest.raises(InputError, match=r"clean rows, labels: .*least -1"):
+    with pytest.raises(InputError, match=r"clean rows, labels: .*, -1 to 0\. Expected .* from 0"):
         measure(replace(control(), clean=table([0, -1], [0, ABSTAIN])))

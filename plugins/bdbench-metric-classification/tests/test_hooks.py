@@ -21,14 +21,24 @@ def test_the_spec_says_which_way_is_better():
     (spec,) = bdbench_register_metrics()
     assert spec.works_for("any-task")
     assert spec.config == ""
+    assert spec.revision == 2
+    assert {value.name for value in spec.values if value.per_class} == {
+        "class_accuracy",
+        "class_asr",
+    }
     better = {value.name: value.direction for value in spec.values}
     assert better == {
         "clean_accuracy": Direction.HIGHER,
         "asr": Direction.LOWER,
         "asr_floor": Direction.NONE,
+        "lfr": Direction.LOWER,
+        "lfr_floor": Direction.NONE,
         "robust_accuracy": Direction.HIGHER,
         "clean_accuracy_change": Direction.HIGHER,
         "asr_change": Direction.LOWER,
         "accuracy_vs_control": Direction.HIGHER,
         "der": Direction.HIGHER,
+        "worst_class_accuracy": Direction.HIGHER,
+        "class_accuracy": Direction.HIGHER,
+        "class_asr": Direction.LOWER,
     }

@@ -29,8 +29,13 @@ class Answers:
     labels: _Array
 
     @classmethod
-    def of(cls, predictions: Predictions, where: str) -> Answers:
+    def of(cls, predictions: Predictions, where: str, *, classes: int) -> Answers:
         """Reads and checks a table of predictions.
+
+        Args:
+            predictions: The table.
+            where: Which rows, for messages.
+            classes: How many classes the task has; 0 if it does not say.
 
         Raises:
             NonFiniteError: A prediction, or a probability of a row that was answered, is NaN
@@ -54,10 +59,11 @@ class Answers:
                 expected="at least one",
                 next="use a larger test set, in which not every row is of the target class",
             )
+        rows, most = len(predictions), classes - 1 if classes else None
         predicted = _class_numbers(
-            predictions.columns["prediction"], len(predictions), ABSTAIN, f"{where}, prediction"
+            predictions.columns["prediction"], rows, ABSTAIN, most, f"{where}, prediction"
         )
-        labels = _class_numbers(predictions.labels, len(predictions), 0, f"{where}, labels")
+        labels = _class_numbers(predictions.labels, rows, 0, most, f"{where}, labels")
         if "probabilities" in predictions.columns:
             answered = predictions.columns["probabilities"][predicted != ABSTAIN]
             _refuse_non_finite(answered, f"{where}, probabilities")
@@ -66,6 +72,22 @@ class Answers:
     def accuracy(self) -> float:
         """The share of rows that get their true label; an abstention is not an answer."""
         return float(np.count_nonzero(self.predicted == self.labels) / len(self.labels))
+
+    def by_class(self) -> dict[int, Answers]:
+        """The answers by the true class of their rows; a class without rows is not there."""
+        return {
+            int(number): Answers(self.where, self.predicted[own], self.labels[own])
+            for number in np.unique(self.labels)
+            for own in [self.labels == number]
+        }
+
+    def flipped(self) -> float:
+        """The share of rows that get a class other than their true label.
+
+        An abstention names no class, so it is no flip.
+        """
+        other = (self.predicted != self.labels) & (self.predicted != ABSTAIN)
+        return float(np.count_nonzero(other) / len(self.labels))
 
     def share_of(self, target: int) -> float:
         """The share of rows that get this class.
@@ -86,15 +108,18 @@ class Answers:
         return float(np.count_nonzero(self.predicted == target) / len(self.labels))
 
 
-def _class_numbers(column: _Array, rows: int, least: int, where: str) -> _Array:
+def _class_numbers(column: _Array, rows: int, least: int, most: int | None, where: str) -> _Array:
     _refuse_non_finite(column, where)
-    if column.shape != (rows,) or column.dtype.kind not in "iu" or column.min() < least:
+    whole = column.dtype.kind in "iu"
+    fits = column.shape == (rows,) and whole
+    if not fits or column.min() < least or (most is not None and column.max() > most):
+        seen = f", {column.min()} to {column.max()}" if whole and column.size else ""
+        limit = f"none below {least}" if most is None else f"from {least} to {most}"
         raise InputError(
             "the values are not one class number for each row",
             where=where,
-            found=f"{column.dtype} of shape {column.shape}"
-            + (f", least {column.min()}" if column.dtype.kind in "iu" and column.size else ""),
-            expected=f"integers of shape ({rows},), none below {least}",
+            found=f"{column.dtype} of shape {column.shape}{seen}",
+            expected=f"integers of shape ({rows},), {limit}",
             next="correct the labels of the data set, or what the model's `read` gives",
         )
     return column

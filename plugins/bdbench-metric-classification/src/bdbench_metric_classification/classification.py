@@ -13,48 +13,65 @@ class Classification(Metric):
 
     A row on which an input screen abstained counts as a wrong answer if it is clean. If it is
     triggered, the attack was stopped, but the row did not get its true label either: it stays
-    in the denominator of both shares and in the numerator of neither.
+    in the denominator of every share and in the numerator of none.
     """
 
     def measure(self, evidence: Evidence) -> dict[str, float | None]:
         """The values that the spec lists.
 
-        Without a target `asr`, `asr_floor`, `asr_change` and `der` are None; without triggered
-        rows, as for the control, `robust_accuracy` is None too.
+        Without a target every attack success rate, their change and `der` are None; without
+        triggered rows, as for the control, so are `robust_accuracy`, `lfr` and `lfr_floor`.
 
         Raises:
             NonFiniteError: A model's answers are NaN or infinite.
             InputError: A table is empty, missing or not one of class numbers, or triggered
                 rows are of the target class.
         """
-        accuracy = Answers.of(evidence.clean, "clean rows").accuracy()
-        before = Answers.of(evidence.undefended_clean, "clean rows, undefended").accuracy()
-        control = Answers.of(evidence.control_clean, "clean rows, control").accuracy()
-        values: dict[str, float | None] = {
+        classes = len(evidence.task.classes)
+
+        def answers(predictions: Predictions | None, where: str) -> Answers | None:
+            if predictions is not None:
+                return Answers.of(predictions, where, classes=classes)
+            if evidence.target is None:
+                return None
+            raise InputError(
+                "an attack's success cannot be measured without its triggered rows",
+                where=where,
+                found="no predictions",
+                expected=f"predictions for the target {evidence.target}",
+                next="give the predictions to the metric",
+            )
+
+        clean = Answers.of(evidence.clean, "clean rows", classes=classes)
+        before = Answers.of(evidence.undefended_clean, "clean rows, undefended", classes=classes)
+        control = Answers.of(evidence.control_clean, "clean rows, control", classes=classes)
+        triggered = answers(evidence.triggered, "triggered rows")
+        attacked = answers(evidence.undefended_triggered, "triggered rows, undefended")
+        floor = answers(evidence.floor, "triggered rows, control")
+
+        accuracy = clean.accuracy()
+        accuracy_before = before.accuracy()
+        asr = _asr(triggered, evidence.target)
+        asr_before = _asr(attacked, evidence.target)
+        change = None if asr is None or asr_before is None else asr - asr_before
+        return {
             "clean_accuracy": accuracy,
-            "clean_accuracy_change": accuracy - before,
-            "asr": None,
-            "asr_change": None,
-            "asr_floor": None,
-            "robust_accuracy": None,
-            "der": None,
-            "accuracy_vs_control": accuracy - control,
+            "clean_accuracy_change": accuracy - accuracy_before,
+            "asr": asr,
+            "asr_change": change,
+            "asr_floor": _asr(floor, evidence.target),
+            "lfr": None if triggered is None else triggered.flipped(),
+            "lfr_floor": None if floor is None else floor.flipped(),
+            "robust_accuracy": None if triggered is None else triggered.accuracy(),
+            "der": None
+            if change is None
+            else defense_effectiveness_rating(
+                asr_drop=-change, accuracy_drop=accuracy_before - accuracy
+            ),
+            "accuracy_vs_control": accuracy - control.accuracy(),
+            "worst_class_accuracy": min(own.accuracy() for own in clean.by_class().values()),
+            **_by_class(clean, triggered, evidence.target, classes),
         }
-        if evidence.triggered is not None:
-            robust = Answers.of(evidence.triggered, "triggered rows").accuracy()
-            values["robust_accuracy"] = robust
-        if evidence.target is not None:
-            asr = _asr(evidence.triggered, evidence.target, "triggered rows")
-            asr_before = _asr(
-                evidence.undefended_triggered, evidence.target, "triggered rows, undefended"
-            )
-            values["asr"] = asr
-            values["asr_floor"] = _asr(evidence.floor, evidence.target, "triggered rows, control")
-            values["asr_change"] = asr - asr_before
-            values["der"] = defense_effectiveness_rating(
-                asr_drop=asr_before - asr, accuracy_drop=before - accuracy
-            )
-        return values
 
 
 def defense_effectiveness_rating(*, asr_drop: float, accuracy_drop: float) -> float:
@@ -74,13 +91,18 @@ def defense_effectiveness_rating(*, asr_drop: float, accuracy_drop: float) -> fl
     return (max(0.0, asr_drop) - max(0.0, accuracy_drop) + 1) / 2
 
 
-def _asr(predictions: Predictions | None, target: int, where: str) -> float:
-    if predictions is None:
-        raise InputError(
-            "an attack's success cannot be measured without its triggered rows",
-            where=where,
-            found="no predictions",
-            expected=f"predictions for the target {target}",
-            next="give the predictions to the metric",
-        )
-    return Answers.of(predictions, where).share_of(target)
+def _asr(answers: Answers | None, target: int | None) -> float | None:
+    return None if answers is None or target is None else answers.share_of(target)
+
+
+def _by_class(
+    clean: Answers, triggered: Answers | None, target: int | None, classes: int
+) -> dict[str, float | None]:
+    """Accuracy and attack success rate by true class; None for a class without such rows."""
+    rows = clean.by_class()
+    stamped = {} if triggered is None else triggered.by_class()
+    values: dict[str, float | None] = {}
+    for number in range(classes):
+        values[f"class_accuracy.{number}"] = rows[number].accuracy() if number in rows else None
+        values[f"class_asr.{number}"] = _asr(stamped.get(number), target)
+    return values

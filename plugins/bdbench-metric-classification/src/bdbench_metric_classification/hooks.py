@@ -14,6 +14,13 @@ _CITATION = """\
   year = {2023},
   note = {arXiv:2304.11823}
 }
+@inproceedings{zhao2024defense,
+  title = {Defense against Backdoor Attack on Pre-trained Language Models via Head Pruning and
+           Attention Normalization},
+  author = {Zhao, Xingyi and Xu, Depeng and Yuan, Shuhan},
+  booktitle = {Proceedings of the 41st International Conference on Machine Learning},
+  year = {2024}
+}
 """
 
 _VALUES = (
@@ -49,6 +56,19 @@ _VALUES = (
         bounds=(0, 1),
     ),
     MetricValue(
+        name="lfr",
+        summary="Label flip rate: share of the triggered rows that get a class other than their "
+        "true label (PURE, Zhao et al. 2024); with two classes it is the attack success rate.",
+        direction=Direction.LOWER,
+        bounds=(0, 1),
+    ),
+    MetricValue(
+        name="lfr_floor",
+        summary="The label flip rate of the control on the same rows.",
+        direction=Direction.NONE,
+        bounds=(0, 1),
+    ),
+    MetricValue(
         name="robust_accuracy",
         summary="Share of the triggered rows that get their true label.",
         direction=Direction.HIGHER,
@@ -68,6 +88,26 @@ _VALUES = (
         direction=Direction.HIGHER,
         bounds=(-1, 1),
     ),
+    MetricValue(
+        name="worst_class_accuracy",
+        summary="The least clean accuracy of a class that has test rows.",
+        direction=Direction.HIGHER,
+        bounds=(0, 1),
+    ),
+    MetricValue(
+        name="class_accuracy",
+        summary="Share of the clean test rows of the class that get it.",
+        direction=Direction.HIGHER,
+        bounds=(0, 1),
+        per_class=True,
+    ),
+    MetricValue(
+        name="class_asr",
+        summary="Share of the triggered rows whose true label is the class that get the target.",
+        direction=Direction.LOWER,
+        bounds=(0, 1),
+        per_class=True,
+    ),
 )
 
 
@@ -78,7 +118,8 @@ def bdbench_register_metrics() -> list[MetricSpec]:
         MetricSpec(
             name="classification",
             target="bdbench_metric_classification.classification:Classification",
-            summary="Clean accuracy, attack success rate, robust accuracy, DER.",
+            summary="Clean accuracy, attack success and label flip rate, DER; by class, too.",
+            revision=2,
             citation=_CITATION,
             values=_VALUES,
         )

@@ -1,0 +1,1 @@
+"""How well the screens and filters of a defense find what the attacker changed."""
