@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
-from bdbench.api import Checkpoint, DefenderView, SeedStream, Task
+from bdbench.api import Checkpoint, ComponentConfig, DefenderView, Examples, SeedStream, Task
+from bdbench.toolkit.classifier import Classifier
 from bdbench_defense_merge.config import MergeConfig
 from bdbench_defense_merge.hooks import MERGE
 from bdbench_defense_merge.merge import Merge
@@ -41,25 +44,38 @@ def read():
 
 
 @pytest.fixture
-def repair(tmp_path):
-    """Runs the defense with a view that grants what these settings need."""
+def grant(tmp_path):
+    """A view that grants what these settings need."""
 
-    def repair(victim, granted=(), base=None, /, *, root=0, **settings):
-        config = MergeConfig(**settings)
+    def grant(config, references=(), base=None, *, root=0, engine=None, rows=None, classes=()):
         workspace = tmp_path / f"workspace {len(list(tmp_path.iterdir()))}"
         workspace.mkdir()
-        view = DefenderView(
+        return DefenderView(
             defense="merge",
             needs=config.needs(MERGE.needs),
-            task=Task("some-task", ("input",)),
+            task=Task("some-task", ("input",), classes),
             seeds=SeedStream(root),
             workspace=workspace,
-            engine=None,
-            references=granted,
+            engine=engine,
+            references=references,
             base=base,
+            clean_rows=rows,
         )
+
+    return grant
+
+
+@pytest.fixture
+def repair(grant):
+    """Runs the defense with such a view."""
+
+    def repair(
+        victim, granted=(), base=None, /, *, root=0, engine=None, rows=None, classes=(), **settings
+    ):
+        config = MergeConfig(**settings)
+        view = grant(config, granted, base, root=root, engine=engine, rows=rows, classes=classes)
         result = Merge(config).repair(victim, view)
-        assert result.checkpoint.folder == workspace / "model"
+        assert result.checkpoint.folder == view.workspace / "model"
         return result
 
     return repair
@@ -78,3 +94,113 @@ def three(request, make, read):
     return SimpleNamespace(
         victim=models[0], references=models[1:], base=base, weights=weights, dtype=dtype
     )
+
+
+class Bag(nn.Module):
+    """Tokens into a hidden layer, then their mean into the classes; padding is token 0.
+
+    `spare` takes part in nothing; `decoder` shares the embedding's weight; `running` is a buffer.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.embeddings = nn.Embedding(12, 5)
+        self.hidden = nn.Linear(5, 7)
+        self.head = nn.Linear(7, 3)
+        self.spare = nn.Linear(4, 2)
+        self.decoder = nn.Linear(5, 12, bias=False)
+        self.decoder.weight = self.embeddings.weight
+        self.register_buffer("running", torch.zeros(4))
+
+    def forward(self, tokens):
+        seen = (tokens != 0).unsqueeze(-1)
+        hidden = torch.relu(self.hidden(self.embeddings(tokens))) * seen
+        return self.head(hidden.sum(1) / seen.sum(1))
+
+
+class BagFamily(Classifier):
+    """Rows are lists of tokens; files hold a tied weight once, as transformers writes them."""
+
+    def __init__(self):
+        super().__init__(ComponentConfig())
+
+    def prepare(self, task, folder, seeds):
+        raise NotImplementedError
+
+    def load(self, checkpoint):
+        module = Bag()
+        state = load_file(checkpoint.weight_files()[0])
+        missing = module.load_state_dict(state, strict=False).missing_keys
+        assert set(missing) <= {"decoder.weight"}
+        return module.eval()
+
+    def save(self, module, like, folder):
+        raise NotImplementedError
+
+    def encode(self, examples, checkpoint):
+        return list(examples.inputs["input"])
+
+    def collate(self, items):
+        width = max(map(len, items))
+        return torch.tensor([[*item, *[0] * (width - len(item))] for item in items])
+
+    def forward(self, module, batch):
+        return module(batch)
+
+
+class LocalEngine:
+    """What the host lends, in its plainest form; counts the rows that went through a model."""
+
+    def __init__(self, family):
+        self.family = family
+        self.forward_rows = 0
+
+    def load(self, checkpoint):
+        return self.family.load(checkpoint)
+
+    def predict(self, module, like, rows):
+        inputs = self.family.collate(self.family.encode(rows, like))
+        with torch.inference_mode():
+            columns = self.family.read(self.family.forward(module, inputs))
+        self.forward_rows += len(rows)
+        return {name: column.numpy() for name, column in columns.items()}
+
+    def batches(self, like, rows, batch_size, seeds):
+        order = list(range(len(rows)))
+        seeds.random().shuffle(order)
+        for start in range(0, len(order), batch_size):
+            batch = rows.select(order[start : start + batch_size])
+            yield self.family.collate(self.family.encode(batch, like)), batch.labels
+
+    def loss(self, module, inputs, labels):
+        self.forward_rows += len(labels)
+        return self.family.loss(self.family.forward(module, inputs), labels)
+
+
+@pytest.fixture
+def bags(tmp_path):
+    """Three classifiers of token lists, nine rows, and the engine that runs them.
+
+    No row has token 11. The labels are wrong on purpose: nothing may depend on them.
+    """
+
+    numbers = itertools.count()
+
+    def save(seed):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            state = Bag().state_dict()
+            state["running"] = torch.randn(4)
+        del state["decoder.weight"]
+        folder = tmp_path / f"bag {next(numbers)}"
+        folder.mkdir()
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        return Checkpoint(folder)
+
+    draw = torch.Generator().manual_seed(5)
+    lengths = torch.randint(1, 6, (9,), generator=draw).tolist()
+    texts = [torch.randint(1, 11, (length,), generator=draw).tolist() for length in lengths]
+    rows = Examples({"input": texts}, [0] * 9, list(range(9)))
+    checkpoints = [save(seed) for seed in range(3)]
+    given = {"engine": LocalEngine(BagFamily()), "rows": rows, "classes": ("a", "b", "c")}
+    return SimpleNamespace(checkpoints=checkpoints, texts=texts, given=given, save=save, **given)

@@ -18,19 +18,23 @@ def test_declares_its_needs():
 
 
 @pytest.mark.parametrize(
-    ("settings", "references", "base"),
+    ("settings", "expected"),
     [
-        ({"references": 3}, 3, False),
-        ({"method": "weighted-mean", "weights": [1, 1, 0.5]}, 2, False),
-        ({"method": "slerp"}, 1, False),
-        ({"method": "task-arithmetic"}, 1, True),
-        ({"method": "ties", "references": 2}, 2, True),
-        ({"method": "dare"}, 1, True),
+        ({"references": 3}, {"references": 3}),
+        ({"method": "weighted-mean", "weights": [1, 1, 0.5]}, {"references": 2}),
+        ({"method": "slerp"}, {}),
+        ({"method": "task-arithmetic"}, {"base_weights": True}),
+        ({"method": "ties", "references": 2}, {"references": 2, "base_weights": True}),
+        ({"method": "dare"}, {"base_weights": True}),
+        ({"method": "fisher"}, {"clean_rows": 8}),
+        ({"method": "fisher", "weights": [1, 2, 1]}, {"references": 2, "clean_rows": 8}),
+        ({"method": "regmean", "references": 2}, {"references": 2, "clean_rows": 8}),
+        ({"lora": "products"}, {}),
     ],
 )
-def test_needs_follow_the_settings(settings, references, base):
+def test_needs_follow_the_settings(settings, expected):
     needs = MergeConfig(**settings).needs(MERGE.needs)
-    assert needs == Needs(access=Access.WEIGHTS, references=references, base_weights=base)
+    assert needs == Needs(**{"access": Access.WEIGHTS, "references": 1, **expected})
 
 
 @pytest.mark.parametrize(
@@ -43,25 +47,43 @@ def test_needs_follow_the_settings(settings, references, base):
         ({"method": "ties", "keep": 0.2}, {"keep": 0.2, "scale": 1.0}),
         ({"method": "dare"}, {"drop": 0.9, "scale": 1.0}),
         ({"method": "weighted-mean", "weights": [1, 2]}, {"weights": [1, 2]}),
+        ({"method": "fisher"}, {"weights": None, "normalise": True, "floor": 1e-6}),
+        ({"method": "regmean"}, {"alpha": 0.9}),
     ],
 )
 def test_defaults_are_the_method_s_and_stand_in_the_record(settings, filled):
     config = MergeConfig(**settings)
     assert config.settings() == filled
     dumped = {key: value for key, value in config.model_dump().items() if value is not None}
-    assert dumped == {"method": settings["method"], **filled}
+    stated = {key: value for key, value in filled.items() if value is not None}
+    assert dumped == {"method": settings["method"], "lora": "factors", **stated}
     assert MergeConfig.model_validate(config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"weights": [1, 1]}, "'weights' means nothing to method 'mean', only to weighted-mean"),
+        (
+            {"weights": [1, 1]},
+            "'weights' means nothing to method 'mean', only to weighted-mean, fisher",
+        ),
         ({"scale": 1.0}, "only to task-arithmetic, ties, dare"),
         ({"method": "ties", "drop": 0.5}, "'drop' means nothing to method 'ties'"),
         ({"method": "dare", "keep": 0.5}, "'keep' means nothing"),
         ({"method": "slerp", "weights": [1, 1]}, "'weights' means nothing"),
         ({"method": "mean", "fraction": 0.5}, "'fraction' means nothing"),
+        ({"method": "regmean", "weights": [1, 1]}, "'weights' means nothing"),
+        ({"alpha": 0.5}, "only to regmean"),
+        ({"method": "ties", "floor": 0.5}, "only to fisher"),
+        ({"method": "mean", "normalise": True}, "only to fisher"),
+        ({"method": "regmean", "alpha": 1.0}, "less than or equal to 0.999"),
+        ({"method": "regmean", "alpha": -0.1}, "greater than or equal to 0"),
+        ({"method": "fisher", "floor": 0.0}, "greater than 0"),
+        ({"method": "fisher", "weights": [0, 0]}, "not all zero"),
+        ({"method": "fisher", "weights": [1, 1], "references": 2}, "1 reference"),
+        ({"method": "slerp", "lora": "products"}, "goes with mean and weighted-mean, not with 'sl"),
+        ({"method": "regmean", "lora": "products"}, "goes with mean and weighted-mean"),
+        ({"lora": "sum"}, "'factors' or 'products'"),
         ({"method": "weighted-mean"}, "needs 'weights'"),
         ({"method": "weighted-mean", "weights": [1]}, "at least two"),
         ({"method": "weighted-mean", "weights": [0, 0]}, "not all zero"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ import torch
 from bdbench.api import SeedStream
 from bdbench.toolkit.weights import combine
 from bdbench_defense_merge.averages import slerp
+from bdbench_defense_merge.config import MergeConfig
+from bdbench_defense_merge.fisher import fisher
 from bdbench_defense_merge.merging import Merging
+from bdbench_defense_merge.regmean import regmean
 from bdbench_defense_merge.task_vectors import dare, ties
 
 
@@ -204,14 +208,39 @@ def test_dare_without_dropping_averages_the_changes(three, repair, read):
         (dare, {"drop": 0.5, "scale": 1.0}),
     ],
 )
-def test_no_result_depends_on_the_piece(three, tmp_path, method, settings, piece):
+def test_no_result_depends_on_the_piece(three, grant, tmp_path, method, settings, piece):
     models = {"victim": three.victim, "reference 1": three.references[0]}
-    merging = Merging(models, three.base, SeedStream(0))
+    config = MergeConfig(method=method.__name__)
+    view = grant(config, three.references, three.base)
     parts = [*models.values(), *([] if method is slerp else [three.base])]
     names = ["victim", "reference 1", "base weights"][: len(parts)]
     contents = []
     for size in (piece, 1 << 18):
-        rule = method(merging, **settings)
+        rule = method(Merging(models, view, ExitStack()), **settings)
         done = combine(parts, tmp_path / f"out {size}", rule, names=names, piece=size)
+        contents.append(done.checkpoint.weight_files()[0].read_bytes())
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64])
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        (fisher, {"weights": [1.0, 2.0], "normalise": True, "floor": 1e-6}),
+        (regmean, {"alpha": 0.9}),
+    ],
+)
+def test_no_result_of_a_method_on_rows_depends_on_the_piece(
+    bags, grant, tmp_path, method, settings, piece
+):
+    models = dict(zip(("victim", "reference 1"), bags.checkpoints[:2], strict=True))
+    config = MergeConfig(method=method.__name__)
+    contents = []
+    for size in (piece, 1 << 18):
+        with ExitStack() as files:
+            view = grant(config, bags.checkpoints[1:], **bags.given)
+            rule = method(Merging(models, view, files), **settings)
+            folder = tmp_path / f"out {size}"
+            done = combine(list(models.values()), folder, rule, names=list(models), piece=size)
         contents.append(done.checkpoint.weight_files()[0].read_bytes())
     assert contents[0] == contents[1]

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from bdbench.toolkit.weights import Rule, Step, StoredTensor, elementwise
-from bdbench_defense_merge.merging import Merging, total
-
-if TYPE_CHECKING:
-    import torch
+from bdbench_defense_merge.merging import Merging, total, weighted_total
 
 __all__ = ["mean", "slerp", "weighted_mean"]
 
@@ -42,12 +38,7 @@ def weighted_mean(_: Merging, *, weights: Sequence[float]) -> Rule:
     Equal to `mean` to the last bit where all weights are 1.
     """
     whole = math.fsum(weights)
-
-    def step(values: Sequence[torch.Tensor]) -> torch.Tensor:
-        weighted = [value * weight for value, weight in zip(values, weights, strict=True)]
-        return total(weighted).div_(whole)
-
-    return elementwise(step)
+    return elementwise(lambda values: weighted_total(values, weights).div_(whole))
 
 
 def slerp(merging: Merging, *, fraction: float) -> Rule:

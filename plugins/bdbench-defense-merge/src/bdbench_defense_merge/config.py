@@ -11,12 +11,14 @@ from pydantic import Field, model_validator
 
 from bdbench.api import DefenseConfig, Needs
 
-__all__ = ["MergeConfig", "MethodName"]
+__all__ = ["LEAST_ROWS", "MergeConfig", "MethodName"]
 
-MethodName = Literal["mean", "weighted-mean", "slerp", "task-arithmetic", "ties", "dare"]
+MethodName = Literal[
+    "mean", "weighted-mean", "slerp", "task-arithmetic", "ties", "dare", "fisher", "regmean"
+]
 
-# The settings that each method reads, besides `references`, with their defaults; None where
-# there is no default.
+# The settings that each method reads, besides `references` and `lora`, with their defaults; None
+# where there is no default.
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "mean": {},
     "weighted-mean": {"weights": None},
@@ -24,9 +26,17 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "task-arithmetic": {"scale": 0.3},
     "ties": {"keep": 0.7, "scale": 1.0},
     "dare": {"drop": 0.9, "scale": 1.0},
+    "fisher": {"weights": None, "normalise": True, "floor": 1e-6},
+    "regmean": {"alpha": 0.9},
 }
-_OWNED = ("weights", "fraction", "scale", "keep", "drop")
+_OWNED = ("weights", "fraction", "scale", "keep", "drop", "normalise", "floor", "alpha")
+_OPTIONAL = frozenset({("fisher", "weights")})
 _WITH_BASE = frozenset({"task-arithmetic", "ties", "dare"})
+_WITH_ROWS = frozenset({"fisher", "regmean"})
+_OF_PRODUCTS = frozenset({"mean", "weighted-mean"})
+
+LEAST_ROWS = 8
+"""The fewest clean rows on which Fisher information and layer inputs are measured."""
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -40,18 +50,19 @@ class MergeConfig(DefenseConfig):
 
     method: MethodName = Field(
         default="mean",
-        description="mean (WAG), weighted-mean, slerp, task-arithmetic, ties or dare.",
+        description="mean (WAG), weighted-mean, slerp, task-arithmetic, ties, dare, fisher or "
+        "regmean.",
     )
     references: int | None = Field(
         default=None,
         ge=1,
         description="How many of the granted reference models take part, the first ones; all if "
-        "not given (weighted-mean: one for each weight after the first; slerp: always one).",
+        "not given (with weights: one for each after the first; slerp: always one).",
     )
     weights: list[Weight] | None = Field(
         default=None,
-        description="weighted-mean: the weight of the victim, then of each reference; they need "
-        "not sum to one.",
+        description="weighted-mean, and fisher where wanted: the weight of the victim, then of "
+        "each reference; they need not sum to one.",
     )
     fraction: float | None = Field(
         default=None,
@@ -78,6 +89,29 @@ class MergeConfig(DefenseConfig):
         lt=1,
         description="dare: share of each model's changes that is dropped at random; 0.9.",
     )
+    normalise: bool | None = Field(
+        default=None,
+        description="fisher: whether each model's Fisher information is first divided by its "
+        "norm, so that no model counts more for being less sure of itself; true.",
+    )
+    floor: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="fisher: the least information of an element, as a share of the mean; 1e-6.",
+    )
+    alpha: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.999,
+        description="regmean: factor of the products between different inputs of a layer; 0.9.",
+    )
+    lora: Literal["factors", "products"] = Field(
+        default="factors",
+        description="For LoRA adapters: factors (A and B are merged as any other tensors, as "
+        "published), or products (mean and weighted-mean only): the exact mean of B times A, as "
+        "an adapter whose rank is the sum of the ranks.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -92,7 +126,7 @@ class MergeConfig(DefenseConfig):
                 users = ", ".join(user for user in _SETTINGS if name in _SETTINGS[user])
                 raise ValueError(f"{name!r} means nothing to method {method!r}, only to {users}")
         given = {name: value for name, value in own.items() if value is not None} | given
-        missing = [name for name in own if name not in given]
+        missing = [name for name in own if name not in given and (method, name) not in _OPTIONAL]
         if missing:
             raise ValueError(f"method {method!r} needs {missing[0]!r}")
         return given
@@ -101,6 +135,11 @@ class MergeConfig(DefenseConfig):
     def _agree(self) -> MergeConfig:
         if self.weights is not None and (len(self.weights) < 2 or math.fsum(self.weights) == 0):
             raise ValueError("'weights' are at least two numbers, not all zero")
+        if self.lora == "products" and self.method not in _OF_PRODUCTS:
+            raise ValueError(
+                f"'lora: products' goes with mean and weighted-mean, not with {self.method!r}, "
+                "which is not linear in the products"
+            )
         if self.references not in {None, self.used_references}:
             raise ValueError(
                 f"with these settings {self.method!r} merges the victim with "
@@ -121,13 +160,14 @@ class MergeConfig(DefenseConfig):
         return self.method in _WITH_BASE
 
     def settings(self) -> dict[str, Any]:
-        """The settings that the method reads, besides `references`."""
+        """The settings that the method reads, besides `references` and `lora`."""
         return {name: getattr(self, name) for name in _SETTINGS[self.method]}
 
     def needs(self, declared: Needs) -> Needs:
-        """As many reference models as the settings name, and the base weights if used."""
+        """As many references as the settings name; base weights and clean rows if used."""
         return replace(
             declared,
             references=self.used_references or declared.references,
             base_weights=self.uses_base,
+            clean_rows=LEAST_ROWS if self.method in _WITH_ROWS else 0,
         )

@@ -13,6 +13,28 @@ CITATION = """\
   year = {2024},
   note = {arXiv:2402.19334},
 }
+@inproceedings{matena2022merging,
+  title = {Merging Models with Fisher-Weighted Averaging},
+  author = {Matena, Michael S. and Raffel, Colin A.},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2022},
+  note = {arXiv:2111.09832},
+}
+@inproceedings{jin2023dataless,
+  title = {Dataless Knowledge Fusion by Merging Weights of Language Models},
+  author = {Jin, Xisen and Ren, Xiang and Preotiuc-Pietro, Daniel and Cheng, Pengxiang},
+  booktitle = {The Eleventh International Conference on Learning Representations},
+  year = {2023},
+  note = {arXiv:2212.09849},
+}
+@inproceedings{hu2022lora,
+  title = {{LoRA}: Low-Rank Adaptation of Large Language Models},
+  author = {Hu, Edward J. and Shen, Yelong and Wallis, Phillip and Allen-Zhu, Zeyuan and
+            Li, Yuanzhi and Wang, Shean and Wang, Lu and Chen, Weizhu},
+  booktitle = {International Conference on Learning Representations},
+  year = {2022},
+  note = {arXiv:2106.09685},
+}
 """
 
 MERGE = DefenseSpec(

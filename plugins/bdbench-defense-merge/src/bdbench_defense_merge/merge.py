@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 from bdbench.api import Checkpoint, DefenderView, Defense, InputError, Repair
 from bdbench.toolkit.weights import Rule, check_mergeable, combine
+from bdbench_defense_merge.adapters import check_equal_scaling
 from bdbench_defense_merge.averages import mean, slerp, weighted_mean
 from bdbench_defense_merge.config import MergeConfig, MethodName
+from bdbench_defense_merge.fisher import fisher
 from bdbench_defense_merge.merging import Merging
+from bdbench_defense_merge.products import combine_products
+from bdbench_defense_merge.regmean import regmean
 from bdbench_defense_merge.task_vectors import dare, task_arithmetic, ties
 
 __all__ = ["Merge"]
@@ -20,6 +25,8 @@ _METHODS: Mapping[MethodName, Callable[..., Rule]] = {
     "task-arithmetic": task_arithmetic,
     "ties": ties,
     "dare": dare,
+    "fisher": fisher,
+    "regmean": regmean,
 }
 
 
@@ -42,19 +49,24 @@ class Merge(Defense):
         references = self._references(view)
         models = {f"reference {n}": model for n, model in enumerate(references, start=1)}
         models = {"victim": victim, **models}
-        base = view.base if self.config.uses_base else None
-        parts = models if base is None else {**models, "base weights": base}
+        notes = {"method": self.config.method, "models_merged": len(models)}
+        if self.config.lora == "products":
+            weights = self.config.weights or [1.0] * len(models)
+            checkpoint, facts = combine_products(models, weights, view.workspace / "model")
+            return Repair(checkpoint, notes={**notes, "lora": "products", **facts})
+        check_equal_scaling(models)
+        parts = {**models, "base weights": view.base} if self.config.uses_base else models
         checkpoints, names = list(parts.values()), list(parts)
         # Checked here too, since a method may read the weights before `combine` does.
         check_mergeable(checkpoints, names)
-        merging = Merging(models, base, view.seeds)
-        rule = _METHODS[self.config.method](merging, **self.config.settings())
-        made = combine(checkpoints, view.workspace / "model", rule, names=names)
+        with ExitStack() as files:
+            merging = Merging(models, view, files)
+            rule = _METHODS[self.config.method](merging, **self.config.settings())
+            made = combine(checkpoints, view.workspace / "model", rule, names=names)
         return Repair(
             made.checkpoint,
             notes={
-                "method": self.config.method,
-                "models_merged": len(models),
+                **notes,
                 "tensors": made.tensors,
                 "tensors_changed": made.changed_tensors,
                 "parameters": made.parameters,

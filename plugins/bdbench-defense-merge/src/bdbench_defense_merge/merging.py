@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bdbench.api import Checkpoint, SeedStream
+from bdbench.api import Checkpoint, DefenderView
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Merging", "total"]
+__all__ = ["Merging", "total", "weighted_total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,15 @@ class Merging:
 
     Attributes:
         models: The victim, then the references, by the names that messages use.
-        base: The pre-trained weights, where the method uses them. Its rule then gets them as
-            the last part of each tensor.
-        seeds: For methods that draw at random.
+        view: What the defender has: base weights, clean rows, randomness, work done for it. A
+            method on task vectors gets the base weights as the last part of each tensor.
+        files: Files that a method opens for its rule; closed once the merge is done.
         notes: A method may add facts for the record, until the merge is done.
     """
 
     models: Mapping[str, Checkpoint]
-    base: Checkpoint | None
-    seeds: SeedStream
+    view: DefenderView
+    files: ExitStack
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -38,3 +39,8 @@ def total(values: Sequence[torch.Tensor]) -> torch.Tensor:
     for value in values[1:]:
         result += value
     return result
+
+
+def weighted_total(values: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+    """The sum of each value times its weight, added in this order, as a new tensor."""
+    return total([value * weight for value, weight in zip(values, weights, strict=True)])

@@ -33,11 +33,8 @@ def ties(merging: Merging, *, keep: float, scale: float) -> Rule:
     mean over the models whose change has that sign, and 0 where the sum is exactly 0; `scale`
     times that is added to the base.
     """
-    if merging.base is None:
-        raise ValueError("ties needs the base weights")
-    least = [
-        least_kept(model, merging.base, keep, name=name) for name, model in merging.models.items()
-    ]
+    base = merging.view.base
+    least = [least_kept(model, base, keep, name=name) for name, model in merging.models.items()]
     merging.notes["smallest_change_kept"] = least
 
     def step(values: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -64,7 +61,7 @@ def dare(merging: Merging, *, drop: float, scale: float) -> Rule:
 
     def rule(parts: Sequence[StoredTensor]) -> Step:
         draws = [
-            np.random.default_rng(merging.seeds.child(parts[0].info.name, model).seed())
+            np.random.default_rng(merging.view.seeds.child(parts[0].info.name, model).seed())
             for model in range(len(parts) - 1)
         ]
 
