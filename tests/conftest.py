@@ -19,5 +19,5 @@ def own_environment(monkeypatch, tmp_path_factory):
 @pytest.fixture(scope="session")
 def toy_host():
     """The built-in components and the toy plugin, whatever else is installed; no observers."""
-    wanted = {"bdbench:builtin", "bdbench-toy:toy"}
+    wanted = {"bdbench:builtin", "bdbench:presets", "bdbench-toy:toy"}
     return Host(item for item in discover() if item[0].id in wanted)

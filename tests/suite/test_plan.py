@@ -607,7 +607,7 @@ def test_a_plugin_that_claims_none_takes_the_baselines_away_from_nobody(tmp_path
     module.bdbench_register_attacks = bdbench_register_attacks
     module.bdbench_register_defenses = bdbench_register_defenses
     greedy = LoadedPlugin("greedy", "1", "hooks", "greedy")
-    wanted = {"bdbench:builtin", "bdbench-toy:toy"}
+    wanted = {"bdbench:builtin", "bdbench:presets", "bdbench-toy:toy"}
     host = Host([*(item for item in discover() if item[0].id in wanted), (greedy, lambda: module)])
     path = tmp_path / "suite.yaml"
     path.write_text(
