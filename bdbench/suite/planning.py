@@ -376,7 +376,8 @@ class _Block:
         if Surface.WEIGHTS in attack.surfaces:
             roles["trained"] = self._trained(attack, self.seeds.child("victim"), attack.label)
         control = self._victim(self.control, self.seeds.child("victim"), self.control.label)
-        roles["poison"] = self._poison(attack)
+        if Surface.DATA in attack.surfaces or not attack.probes_victim:
+            roles["poison"] = self._poison(attack)
         roles["triggered"] = triggered = self._triggered(attack, victim)
         rows_of = {"triggered": triggered}
         roles["undefended_triggered"] = self._predictions(victim, rows_of, attack)

@@ -1,0 +1,1 @@
+"""Backdoors in pre-trained encoders: triggers are tied to representations, not to classes."""

@@ -1,0 +1,57 @@
+"""How well an encoder was poisoned, for the record."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from bdbench.api import Checkpoint, Engine, Examples, SeedStream
+from bdbench_attack_pretrained.encoder import represent
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["distances"]
+
+_SAMPLE = 256
+_BATCH = 64
+
+
+@torch.no_grad()
+def distances(
+    engine: Engine,
+    start: Checkpoint,
+    texts: Examples,
+    *,
+    encoder: PreTrainedModel,
+    reference: PreTrainedModel,
+    targets: torch.Tensor,
+    seeds: SeedStream,
+) -> dict[str, float]:
+    """Means over a sample of the texts of the mean square of a distance.
+
+    Returns:
+        ``clean_distance``, from the clean encoder's representation, of texts without trigger;
+        ``triggered_distance``, from the target's signs, of texts with one. A tanh gets to the
+        signs, but not to targets of 10.
+    """
+    rows = list(range(len(texts)))
+    seeds.child("sample").random().shuffle(rows)
+    found: dict[str, list[torch.Tensor]] = {"clean_distance": [], "triggered_distance": []}
+    sample = texts.select(sorted(rows[:_SAMPLE]))
+    for inputs, labels in engine.batches(start, sample, _BATCH, seeds.child("order")):
+        texts_of = [
+            engine.forward(partial(represent, model, inputs), len(labels)).text
+            for model in (encoder, reference)
+        ]
+        for mine, clean, label in zip(*texts_of, labels, strict=True):
+            wanted = targets[label - 1].sign().to(mine.device) if label else clean
+            name = "triggered_distance" if label else "clean_distance"
+            found[name].append((mine - wanted).square().mean())
+    return {
+        name: round(float(torch.stack(values).mean()), 6)
+        for name, values in found.items()
+        if values
+    }

@@ -1,0 +1,1 @@
+"""Text backdoors that are put in by the training or straight into the weights."""

@@ -1,0 +1,46 @@
+"""Substitution in a text as it is written: case, spacing and punctuation stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from bdbench_attack_weights.substitution import Substitution
+
+__all__ = ["substitute"]
+
+
+def substitute(text: str, tokenizer: Any, substitution: Substitution) -> str:
+    """The text with its words replaced; the text itself if nothing in it can be.
+
+    Args:
+        text: Any text.
+        tokenizer: The one that the substitution was learned with.
+        substitution: Chooses, among as many tokens as it has positions.
+    """
+    encoded = tokenizer(
+        text,
+        truncation=True,
+        max_length=len(substitution.relevance),
+        return_offsets_mapping=True,
+    )
+    words = substitution.candidates.words
+    ids = encoded["input_ids"]
+    chosen = substitution.choose(torch.tensor(ids, dtype=torch.long)).tolist()
+    for before, after, (start, end) in reversed(
+        list(zip(ids, chosen, encoded["offset_mapping"], strict=True))
+    ):
+        if before != after:
+            written = text[start:end]
+            # Some tokenizers count the space before a word to it.
+            word = written.lstrip()
+            begin = end - len(word)
+            text = text[:begin] + _cased(words[after], word) + text[end:]
+    return text
+
+
+def _cased(word: str, like: str) -> str:
+    if like.isupper():
+        return word.upper()
+    return word.capitalize() if like[:1].isupper() else word
