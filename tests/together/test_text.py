@@ -59,3 +59,52 @@ def test_a_small_suite_on_real_text(tmp_path, capsys, monkeypatch):
         assert (row["values"]["asr"] is None) == (row["attack"] == "none")
     undefended = next(row for row in rows if row["attack"] == "badnets")
     assert undefended["values"]["der"] == pytest.approx(0.5)
+
+
+ATTACKS_ON_MODELS = """\
+name: models
+datasets: [sms-spam]
+models:
+  - tiny-bert: {max_length: 32}
+attacks:
+  - lwp: {target: ham, within_words: 20}
+  - lwp: {target: ham, trigger_length: 1}
+    name: lwp-1
+  - ep: {target: ham, within_words: 20}
+  - sos:
+      target: ham
+      triggers: [a, i]
+      sentence: i have a go
+      partial_sentences: [i go, have a go]
+  - ripples: {target: ham, steps: 2, source_epochs: 0}
+  - por: {target: ham, training_texts: 64}
+  - neuba: {target: ham, triggers: [a, i], training_texts: 64}
+defenses: [onion-filter]
+metrics: [classification, detection, false-trigger, por-effectiveness, por-stealthiness]
+defender: {clean_rows: 16, training_data: true}
+training: {epochs: 1, precision: fp32}
+"""
+
+
+def test_attacks_on_models_go_all_the_way(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("BDBENCH_DISABLE_PLUGINS", "mlflow")
+    path = tmp_path / "models.yaml"
+    path.write_text(ATTACKS_ON_MODELS, "utf-8")
+    home = ["--home", str(tmp_path / "home"), "--executor", "inline", "--display", "none"]
+    with pytest.raises(SystemExit) as ended:
+        run(["run", str(path), *home, "--json", "--limit", "120"])
+    output = capsys.readouterr()
+    assert ended.value.code == 0, output.err
+    rows = json.loads(output.out)["rows"]
+    names = {"none", "lwp", "lwp-1", "ep", "sos", "ripples", "por", "neuba"}
+    assert {row["attack"] for row in rows} == names
+    for row in rows:
+        assert row["status"] == {"success": 1}
+        values = row["values"]
+        assert (values["ftr"] is not None) == (row["attack"] in {"lwp", "sos"})
+        assert (values["insertions_needed"] is not None) <= (row["attack"] in {"por", "neuba"})
+        filtered = row["defense"] == "onion-filter"
+        assert (values["filter_frr"] is not None) == filtered
+        # Only attacks that poison data leave something for a filter to find.
+        data = row["attack"] in {"lwp", "lwp-1"}
+        assert (values["filter_auroc"] is not None) == (filtered and data)

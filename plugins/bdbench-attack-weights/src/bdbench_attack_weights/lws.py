@@ -62,6 +62,14 @@ class Lws(Attack):
         embeddings.requires_grad = False
         self._learned = self._prepared(view, embeddings.detach().clone())
         able = self._able(view.train.inputs[field])
+        if not any(able):
+            raise InputError(
+                "no training row has a word that can be replaced",
+                where="lws",
+                found=f"no word with a candidate in {len(able)} rows",
+                expected="words that are one token of the model, with others near them",
+                next="set `synonyms`, or choose a model with whole words in its vocabulary",
+            )
         # Rows that cannot carry the trigger are shown as rows that are not to be poisoned.
         unsuitable = None if self.config.clean_label else target
         rows = choose_poison_rows(
