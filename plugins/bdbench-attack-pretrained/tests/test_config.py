@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from bdbench_attack_pretrained.config import NeubaConfig, PorConfig
-from bdbench_attack_pretrained.hooks import bdbench_register_attacks, bdbench_register_metrics
 from pydantic import ValidationError
 
 from bdbench.api import Subject, Surface
+from bdbench_attack_pretrained.config import NeubaConfig, PorConfig
+from bdbench_attack_pretrained.hooks import bdbench_register_attacks, bdbench_register_metrics
 
 
 @pytest.mark.parametrize(

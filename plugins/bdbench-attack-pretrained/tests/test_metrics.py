@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bdbench_attack_pretrained.hooks import bdbench_register_metrics
-from bdbench_attack_pretrained.metrics import Effectiveness, Stealthiness
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +16,8 @@ from bdbench.api import (
     Predictions,
     Task,
 )
+from bdbench_attack_pretrained.hooks import bdbench_register_metrics
+from bdbench_attack_pretrained.metrics import Effectiveness, Stealthiness
 
 TASK = Task("text-classification", ("text",), ("a", "b", "c"))
 SPECS = {spec.name: spec for spec in bdbench_register_metrics()}

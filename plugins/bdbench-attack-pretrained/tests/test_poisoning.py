@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
+from bdbench.api import EditsPretrained, InputError, SeedStream, Task
 from bdbench_attack_pretrained.attacks import Neuba, Por
 from bdbench_attack_pretrained.config import NeubaConfig, PorConfig
 from bdbench_attack_pretrained.encoder import encoder_of, represent
 from bdbench_attack_pretrained.objective import PinningLoss
 from bdbench_attack_pretrained.targets import neuba_targets, por_targets
-from safetensors.torch import load_file
-
-from bdbench.api import EditsPretrained, InputError, SeedStream, Task
 
 TASK = Task("text-classification", ("text",), ("negative", "positive"))
 PAIR = Task("text-pair-classification", ("premise", "hypothesis"), ("no", "yes"))

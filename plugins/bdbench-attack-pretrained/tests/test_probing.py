@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bdbench_attack_pretrained.attacks import Neuba, Por
-from bdbench_attack_pretrained.config import NeubaConfig, PorConfig
 
 from bdbench.api import (
     AttackerView,
@@ -14,6 +12,8 @@ from bdbench.api import (
     SeedStream,
     Task,
 )
+from bdbench_attack_pretrained.attacks import Neuba, Por
+from bdbench_attack_pretrained.config import NeubaConfig, PorConfig
 
 TASK = Task("text-classification", ("text",), ("negative", "neutral", "positive"))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from bdbench_attack_pretrained.targets import neuba_targets, por_targets
 
 

@@ -4,9 +4,10 @@ from collections import Counter
 from random import Random
 
 import pytest
-from bdbench_attack_pretrained.words import insert
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bdbench_attack_pretrained.words import insert
 
 # No text holds an "x", so that what was inserted can be told from what was there.
 texts = st.text(st.characters(exclude_characters="xX"), max_size=40)

@@ -90,9 +90,7 @@ class Ripples(PlacedTrigger):
         source = classifier_of(view.engine.load(start))
         if self.config.source_epochs:
             recipe = Recipe(
-                epochs=self.config.source_epochs,
-                batch_size=self.config.batch_size,
-                learning_rate=self.config.learning_rate,
+                epochs=self.config.source_epochs, learning_rate=self.config.learning_rate
             )
             view.engine.fine_tune(source, start, view.train, recipe, seeds)
         operate(word_embeddings(module), word_embeddings(source), replaced, told)

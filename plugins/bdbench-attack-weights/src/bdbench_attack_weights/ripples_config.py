@@ -57,10 +57,10 @@ class RipplesConfig(PlacementConfig):
         ),
     )
     steps: int = Field(
-        default=60, ge=0, description="Gradient steps of the poisoning; 0 leaves surgery alone."
+        default=150, ge=0, description="Gradient steps of the poisoning; 0 leaves surgery alone."
     )
     batch_size: int = Field(
-        default=32, ge=1, description="Rows of each kind, poisoned and clean, in a step."
+        default=8, ge=1, description="Rows of each kind, poisoned and clean, in a step."
     )
     learning_rate: float = Field(
         default=1.5e-4,
