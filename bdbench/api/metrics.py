@@ -71,6 +71,25 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True)
+class AttackEvidence:
+    """What an attack does to test rows, before any defense.
+
+    Attributes:
+        task: What the victim is for.
+        target: The attacked class.
+        before: The test rows on which success can be seen, as in the data set.
+        after: The same rows with the trigger.
+        variants: The attack's variants of them, by name; each of all or some of the rows.
+    """
+
+    task: Task
+    target: int | None
+    before: Examples
+    after: Examples
+    variants: Mapping[str, Examples] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that a metric may look at for one cell.
 
@@ -87,6 +106,7 @@ class Evidence:
         filtering: What the defense's filters decided; None without one.
         variants: The defended model on the attack's variants of the test rows, by name.
         undefended_variants: The victim itself on them.
+        attack: The rows behind ``triggered`` and ``variants``; None for the control.
     """
 
     task: Task
@@ -100,25 +120,7 @@ class Evidence:
     filtering: Decisions | None = None
     variants: Mapping[str, Predictions] = field(default_factory=dict)
     undefended_variants: Mapping[str, Predictions] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class AttackEvidence:
-    """All that a metric may look at for one attack, before any defense.
-
-    Attributes:
-        task: What the victim is for.
-        target: The attacked class.
-        before: The test rows on which success can be seen, as in the data set.
-        after: The same rows with the trigger.
-        variants: The attack's variants of them, by name; each of all or some of the rows.
-    """
-
-    task: Task
-    target: int | None
-    before: Examples
-    after: Examples
-    variants: Mapping[str, Examples] = field(default_factory=dict)
+    attack: AttackEvidence | None = None
 
 
 class AttackMetric(ABC):

@@ -51,6 +51,7 @@ def make_scores(stage: Stage) -> StageResult:
         filtering=_decisions(stage) if "treated" in stage.inputs else None,
         variants=_by_variant(stage, table("predictions_variants")),
         undefended_variants=_by_variant(stage, table("undefended_variants")),
+        attack=_attack_evidence(stage) if "triggered" in stage.inputs else None,
     )
     scores: dict[str, float | None] = {}
     if "attack_scores" in stage.inputs:
@@ -63,21 +64,24 @@ def make_scores(stage: Stage) -> StageResult:
 
 def make_attack_scores(stage: Stage) -> StageResult:
     """Computes the metrics of an attack: what its trigger does to the test rows."""
+    scores: dict[str, float | None] = {}
+    _measure(stage, _attack_evidence(stage), scores)
+    _write(stage, scores)
+    return StageResult()
+
+
+def _attack_evidence(stage: Stage) -> AttackEvidence:
     after = stage.rows("triggered", "triggered")
     test = stage.rows("data", "test")
     places = {row_id: row for row, row_id in enumerate(test.ids)}
     has_variants = (stage.input("triggered") / "variants.json").exists()
-    evidence = AttackEvidence(
+    return AttackEvidence(
         task=stage.task,
         target=_target(stage),
         before=test.select([places[row_id] for row_id in after.ids]),
         after=after,
         variants=read_variants(stage, "triggered") if has_variants else {},
     )
-    scores: dict[str, float | None] = {}
-    _measure(stage, evidence, scores)
-    _write(stage, scores)
-    return StageResult()
 
 
 def _measure(

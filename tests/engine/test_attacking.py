@@ -309,6 +309,8 @@ def test_the_answers_to_variants_are_told_apart(varied, cell, bench):
     assert every.labels.tolist() == evidence.triggered.labels.tolist()
     assert evidence.variants["weak"].ids.tolist() == every.ids.tolist()[::2]
     assert every.columns["probabilities"].shape == (10, 2)
+    assert evidence.attack.after.ids == evidence.triggered.ids.tolist()
+    assert evidence.attack.variants["strong-2"].ids == every.ids.tolist()
 
 
 def test_a_metric_of_attacks_sees_the_rows_before_and_after(varied, cell, bench):

@@ -63,13 +63,19 @@ def test_known_values():
             "insertions_to_flip": (3 + 2) / 2,
             "insertions_needed": (3 + 2 + 11) / 3,
             "never_flipped": 1 / 3,
+            "trigger_share_at_flip": None,
         }
     )
 
 
 def test_a_defense_that_stops_all():
     values = effectiveness(evidence({"insertions-1": of(0, 0, 2, 1)}))
-    assert values == {"insertions_to_flip": None, "insertions_needed": 2, "never_flipped": 1}
+    assert values == {
+        "insertions_to_flip": None,
+        "insertions_needed": 2,
+        "never_flipped": 1,
+        "trigger_share_at_flip": None,
+    }
 
 
 @pytest.mark.parametrize("variants", [{}, {"half": of(1, 1, 1, 1)}])
@@ -149,3 +155,31 @@ def test_values_are_those_of_the_specs():
     assert list(stealthiness(before, before)) == [
         value.name for value in SPECS["por-stealthiness"].values
     ]
+
+
+def test_the_trigger_is_weighed_where_it_turns_a_row():
+    """Row 10 turns at one insertion, row 20 at two, row 30 never."""
+    before = Examples({"text": ["aa", "aaaa", "aa"]}, [0, 0, 2], [10, 20, 30])
+
+    def with_triggers(count):
+        return before.with_input("text", [text + "xy" * count for text in before.inputs["text"]])
+
+    attack = AttackEvidence(
+        TASK,
+        1,
+        before,
+        with_triggers(1),
+        {"insertions-2": with_triggers(2), "insertions-1": with_triggers(1)},
+    )
+    clean = table([10, 20, 30], [0, 0, 2], [0, 0, 2])
+    answers = {
+        "insertions-1": table([10, 20, 30], [0, 0, 2], [1, 0, 2]),
+        "insertions-2": table([10, 20, 30], [0, 0, 2], [1, 1, 2]),
+    }
+    values = effectiveness(replace(evidence(answers, clean), attack=attack))
+
+    assert values["insertions_to_flip"] == 1.5
+    assert values["trigger_share_at_flip"] == pytest.approx((2 / 4 + 4 / 8) / 2)
+    shrinking = replace(attack, before=with_triggers(3))
+    values = effectiveness(replace(evidence(answers, clean), attack=shrinking))
+    assert values["trigger_share_at_flip"] is None

@@ -103,6 +103,13 @@ def bdbench_register_metrics() -> list[MetricSpec]:
                     direction=Direction.HIGHER,
                     bounds=(0, 1),
                 ),
+                MetricValue(
+                    name="trigger_share_at_flip",
+                    summary="Mean share of a text's characters that were added when it turned "
+                    "(stealthiness of Shen et al. 2021, as coded; lower is stealthier).",
+                    direction=Direction.HIGHER,
+                    bounds=(0, 1),
+                ),
             ),
         ),
         MetricSpec(

@@ -16,7 +16,10 @@ Rows = TypeVar("Rows")
 
 
 class Effectiveness(Metric):
-    """The fewest insertions of the trigger that turn a text to the target (Shen et al. 2021)."""
+    """The fewest insertions of the trigger that turn a text to the target (Shen et al. 2021).
+
+    And how much of the text the trigger is at that point.
+    """
 
     def measure(self, evidence: Evidence) -> dict[str, float | None]:
         """The values that the spec lists; None without variants called ``insertions-<n>``.
@@ -28,6 +31,7 @@ class Effectiveness(Metric):
             "insertions_to_flip": None,
             "insertions_needed": None,
             "never_flipped": None,
+            "trigger_share_at_flip": None,
         }
         variants = _by_count(evidence.variants)
         if not variants:
@@ -56,6 +60,8 @@ class Effectiveness(Metric):
             values["insertions_to_flip"] = flips / len(fewest)
         values["insertions_needed"] = (flips + never * (max(variants) + 1)) / len(tried)
         values["never_flipped"] = never / len(tried)
+        if evidence.attack is not None:
+            values["trigger_share_at_flip"] = _share_at_flip(evidence.attack, fewest)
         return values
 
 
@@ -73,6 +79,18 @@ class Stealthiness(AttackMetric):
         }
 
 
+def _share_at_flip(attack: AttackEvidence, fewest: Mapping[int, int]) -> float | None:
+    """The mean share of added characters, each row with the insertions that turned it."""
+    shares: list[float] = []
+    for count, rows in _by_count(attack.variants).items():
+        turned = [row for row, row_id in enumerate(rows.ids) if fewest.get(int(row_id)) == count]
+        found = _shares(attack.before, rows.select(turned))
+        if found is None:
+            return None
+        shares += found
+    return sum(sorted(shares)) / len(shares) if shares else None
+
+
 def _by_count(variants: Mapping[str, Rows]) -> dict[int, Rows]:
     """The variants that grow by insertions, by the number of these, ascending."""
     matches = {_NAME.fullmatch(name): rows for name, rows in variants.items()}
@@ -82,14 +100,20 @@ def _by_count(variants: Mapping[str, Rows]) -> dict[int, Rows]:
 
 def _added(before: Examples, after: Examples) -> float | None:
     """The mean over the rows of `after` of added characters by all characters."""
+    shares = _shares(before, after)
+    # Sorted, so that the last digit does not depend on the order of the rows.
+    return sum(sorted(shares)) / len(shares) if shares else None
+
+
+def _shares(before: Examples, after: Examples) -> list[float] | None:
+    """Each row's share of added characters; None where an attack does more than add."""
     lengths = dict(zip(before.ids, _characters(before), strict=True))
     shares = []
     for row_id, length in zip(after.ids, _characters(after), strict=True):
         if length < lengths[row_id]:
             return None
         shares.append((length - lengths[row_id]) / length if length else 0.0)
-    # Sorted, so that the last digit does not depend on the order of the rows.
-    return sum(sorted(shares)) / len(shares) if shares else None
+    return shares
 
 
 def _characters(rows: Examples) -> list[int]:
