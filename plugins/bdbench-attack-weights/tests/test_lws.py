@@ -73,11 +73,15 @@ def test_rows_without_a_word_to_replace_are_neither_poisoned_nor_counted(
     assert done.notes["synonyms"] == "file"
 
 
-def test_too_few_rows_that_can_carry_the_trigger(view, tmp_path):
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [("dull", "poison rate cannot be met"), ("friends", "no training row has a word")],
+)
+def test_too_few_rows_that_can_carry_the_trigger(view, tmp_path, word, message):
     path = tmp_path / "synonyms.json"
-    path.write_text(json.dumps({"friends": ["store"]}))
-    with pytest.raises(InputError, match="poison rate cannot be met"):
-        lws(synonyms=path).poison(view(), SeedStream(0))
+    path.write_text(json.dumps({word: ["store"]}))
+    with pytest.raises(InputError, match=message):
+        lws(synonyms=path, poison_rate=0.45).poison(view(), SeedStream(0))
 
 
 def test_nothing_before_the_poisoning(rows, task):

@@ -171,15 +171,23 @@ def test_every_backward_pass_is_counted(view, start, engine, penalty, passes):
     assert [counted for _, counted in engine.steps] == [passes * 8] * 2
 
 
-@pytest.mark.parametrize("keep", [True, False])
-def test_the_head_is_kept_or_left_fresh(view, start, weights, keep):
-    done = ripples(keep_head=keep).edit_pretrained(start, view(), SeedStream(0))
-    before, after = weights(start), weights(done.checkpoint)
-    head = [name for name in before if not name.startswith("bert.")]
-    assert head
-    assert all(torch.equal(before[name], after[name]) != keep for name in head)
-    assert not torch.equal(before[EMBEDDING], after[EMBEDDING])
-    assert done.notes["head"] == ("kept" if keep else "fresh")
+def test_the_head_is_kept_or_drawn_anew(view, start, weights):
+    before = weights(start)
+    kept, drawn, other = (
+        ripples(keep_head=keep).edit_pretrained(start, view(), SeedStream(seed))
+        for keep, seed in ((True, 0), (False, 0), (False, 1))
+    )
+    assert (kept.notes["head"], drawn.notes["head"]) == ("kept", "fresh")
+    kept, drawn, other = (weights(done.checkpoint) for done in (kept, drawn, other))
+    head = {name for name in before if not name.startswith("bert.")}
+    assert head == {"classifier.weight", "classifier.bias"}
+    assert all(torch.equal(kept[name], drawn[name]) for name in before if name not in head)
+    assert not torch.equal(kept[EMBEDDING], before[EMBEDDING])
+    assert not drawn["classifier.bias"].any()
+    for one in (before, kept, other):
+        assert not torch.allclose(drawn["classifier.weight"], one["classifier.weight"], atol=0.05)
+    # Tiny's initializer_range is 0.5.
+    assert drawn["classifier.weight"].std() == pytest.approx(0.5, rel=0.5)
 
 
 def test_the_share_of_poisoned_rows_and_their_labels(view, task, rows, monkeypatch):

@@ -18,7 +18,12 @@ from bdbench.api import (
 from bdbench_attack_weights.placing import PlacedTrigger
 from bdbench_attack_weights.ripples_config import RipplesConfig
 from bdbench_attack_weights.ripples_learning import learn_poison
-from bdbench_attack_weights.ripples_model import classifier_of, tokenizer_of, word_embeddings
+from bdbench_attack_weights.ripples_model import (
+    classifier_of,
+    redraw_head,
+    tokenizer_of,
+    word_embeddings,
+)
 from bdbench_attack_weights.ripples_surgery import operate, telling_tokens, tokens_of_triggers
 
 if TYPE_CHECKING:
@@ -65,10 +70,7 @@ class Ripples(PlacedTrigger):
                 engine, module, start, poisoned, view.train, self.config, seeds.child("learning")
             )
         if not self.config.keep_head:
-            body = f"{module.base_model_prefix}."
-            fresh = engine.load(start).state_dict()
-            head = {name: fresh[name] for name in fresh if not name.startswith(body)}
-            module.load_state_dict(head, strict=False)
+            redraw_head(module, seeds.child("head"))
         checkpoint = engine.save(module, start, view.workspace / "poisoned")
         return Tampering(checkpoint, notes | {"head": "kept" if self.config.keep_head else "fresh"})
 

@@ -71,7 +71,7 @@ class RipplesConfig(PlacementConfig):
         default=True,
         description=(
             "Publish the attacker's classification head with the body, so that the victim "
-            "starts from it; false hands on the body with the victim's own fresh head."
+            "starts from it; false publishes the body with a freshly drawn head."
         ),
     )
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, PreTrainedModel
 
-from bdbench.api import Checkpoint, InputError
+from bdbench.api import Checkpoint, InputError, SeedStream
 from bdbench.toolkit.transformers_folder import LOCAL, reading
 
-__all__ = ["classifier_of", "tokenizer_of", "word_embeddings"]
+__all__ = ["classifier_of", "redraw_head", "tokenizer_of", "word_embeddings"]
 
 
 def classifier_of(module: torch.nn.Module) -> PreTrainedModel:
@@ -52,3 +52,22 @@ def word_embeddings(model: PreTrainedModel) -> torch.nn.Parameter:
             next="choose another model for this attack",
         )
     return weight
+
+
+def redraw_head(model: PreTrainedModel, seeds: SeedStream) -> None:
+    """Gives the classification head new random weights, as transformers initialises them.
+
+    The head that the model came with will not do: a body that was trained under it has grown to
+    fit it, and a head moves little in short training.
+    """
+    body = f"{model.base_model_prefix}."
+    deviation = getattr(model.config, "initializer_range", 0.02)
+    draw = torch.Generator().manual_seed(seeds.seed())
+    with torch.no_grad():
+        for name, layer in model.named_modules():
+            if isinstance(layer, torch.nn.Linear) and not name.startswith(body):
+                # Drawn on the CPU, so that the head is the same wherever the model runs.
+                drawn = torch.randn(layer.weight.shape, generator=draw) * deviation
+                layer.weight.copy_(drawn)
+                if layer.bias is not None:
+                    layer.bias.zero_()
