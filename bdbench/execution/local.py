@@ -52,6 +52,9 @@ class LocalExecutor(Executor):
     def start(self, home: Path) -> None:  # noqa: ARG002 -- tasks name their home
         """Starts the warm parent."""
         self._workers = self.config.workers or len(self._devices) or _processors()
+        # The parent is started with `python -c`, which would import whatever in the current
+        # folder bears the name of a package.
+        os.environ["PYTHONSAFEPATH"] = "1"
         self._context.set_forkserver_preload(["bdbench.execution.warm"])
 
     @property

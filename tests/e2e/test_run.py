@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -332,3 +334,29 @@ def test_every_surface_can_be_attacked(bdbench, tmp_path):
     assert 0 < record["notes"]["triggered"]["share"] < 1
     assert {"pretrained", "victim", "screened_clean"} <= set(record["costs"])
     assert of(records, "toy-edited", "none")["selection"] == "fixed"
+
+
+# --- where code comes from ----------------------------------------------------------------------
+
+
+def test_nothing_is_imported_from_the_current_folder(environment, tmp_path):
+    for name in ("torch", "numpy", "bdbench"):
+        (tmp_path / f"{name}.py").write_text(
+            "open('imported', 'w').close()\nraise SystemExit", "utf-8"
+        )
+    # The installed command, as users start it: `python -m` has the current folder on its path.
+    call = [Path(sys.executable).with_name("bdbench"), "run", str(SUITE), "--limit", "20"]
+    call += ["--seeds", "0", "--defense", "none", "--attack", "toy-patch", "--display", "none"]
+
+    done = subprocess.run(
+        [*call, "--home", str(tmp_path / "home")],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "imported").exists()
