@@ -51,6 +51,24 @@ class Task:
             next=f"write {close[0]!r}" if close else "use one of these names or numbers",
         )
 
+    def input_field(self, name: str | None, *, where: str = "field") -> str:
+        """The input column of this name; the first if there is none.
+
+        Raises:
+            InputError: The task has no such column.
+        """
+        if name is None:
+            return self.fields[0]
+        if name not in self.fields:
+            raise InputError(
+                "the task has no such input column",
+                where=where,
+                found=repr(name),
+                expected=f"one of {', '.join(self.fields)}",
+                next="use one of these names, or leave it out",
+            )
+        return name
+
 
 @dataclass(frozen=True, slots=True)
 class Examples:

@@ -1,1 +1,1 @@
-"""Ready-made heavy parts that plugins may build on: model families, streaming weight arithmetic."""
+"""Ready-made parts that plugins may build on: model families, weight arithmetic, text triggers."""

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdbench.api import Examples, InputError, SeedStream, Task
+from bdbench.toolkit.words import sentence_gaps, word_spans
 from bdbench_attack_insertion.attacks import BadNets, InsertSent
 from bdbench_attack_insertion.config import BadNetsConfig, InsertSentConfig
-from bdbench_attack_insertion.words import sentence_gaps, word_spans
 
 TASK = Task("text-classification", ("text",), ("negative", "positive"))
 PAIR = Task("text-pair-classification", ("premise", "hypothesis"), ("no", "yes"))

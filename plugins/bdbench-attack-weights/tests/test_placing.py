@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdbench.api import Examples, InputError, SeedStream, Task
+from bdbench.toolkit.words import insert, sentence_gaps, word_spans
 from bdbench_attack_weights.config import EpConfig, LwpConfig, SosConfig
 from bdbench_attack_weights.ep import Ep
 from bdbench_attack_weights.lwp import Lwp
 from bdbench_attack_weights.sos import Sos
-from bdbench_attack_weights.words import insert, sentence_gaps, word_spans
 
 TASK = Task("text-classification", ("text",), ("negative", "positive"))
 PAIR = Task("text-pair-classification", ("premise", "hypothesis"), ("no", "yes"))

@@ -15,10 +15,11 @@ from transformers import (
 )
 
 from bdbench.api import InputError, NonFiniteError
+from bdbench.toolkit.words import word_spans
 from bdbench_defense_onion.causal import CausalModel
 from bdbench_defense_onion.packing import alone
 from bdbench_defense_onion.perplexity import Perplexities
-from bdbench_defense_onion.words import without, word_spans
+from bdbench_defense_onion.words import without
 
 
 def bloom(vocabulary):

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from bdbench.api import Defense, FiltersData, InputError, NotGrantedError, ScreensInputs
+from bdbench.toolkit.words import word_spans
 from bdbench_defense_onion.config import OnionConfig, OnionFilterConfig
 from bdbench_defense_onion.hooks import ONION_FILTER
 from bdbench_defense_onion.onion import Onion, OnionFilter
 from bdbench_defense_onion.scoring import Scorer, Verdict, scorer_for
-from bdbench_defense_onion.words import without, word_spans
+from bdbench_defense_onion.words import without
 
 CLEAN = [f"this is the {word} part of the film" for word in ("first", "best", "long", "old")] * 9
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bdbench_defense_onion.words import without, word_spans
+from bdbench.toolkit.words import word_spans
+from bdbench_defense_onion.words import without
 
 TEXT = st.text(alphabet="ab.é日\U0001f3ac \t\n\u2003", max_size=30)
 

@@ -6,22 +6,21 @@ from abc import abstractmethod
 from random import Random
 
 from bdbench.api import (
-    Attack,
     AttackerView,
     Examples,
-    InputError,
     Poisoning,
     SeedStream,
     Task,
     choose_poison_rows,
 )
+from bdbench.toolkit.placement import PlacedTrigger
+from bdbench.toolkit.words import insert, sentence_gaps, word_spans
 from bdbench_attack_insertion.config import BadNetsConfig, InsertionConfig, InsertSentConfig
-from bdbench_attack_insertion.words import insert, sentence_gaps, word_spans
 
 __all__ = ["BadNets", "InsertSent", "InsertionAttack"]
 
 
-class InsertionAttack(Attack):
+class InsertionAttack(PlacedTrigger):
     """An attack that inserts its trigger into one text column."""
 
     config: InsertionConfig
@@ -31,25 +30,8 @@ class InsertionAttack(Attack):
         """The text with the trigger in it."""
 
     def apply_trigger(self, examples: Examples, task: Task, seeds: SeedStream) -> Examples:
-        """The same rows with the trigger in the chosen column of every one.
-
-        Raises:
-            InputError: The task has no such column, or the column holds something else
-                than text.
-        """
-        field = self._field(task)
-        texts = []
-        for row_id, text in zip(examples.ids, examples.inputs[field], strict=True):
-            if not isinstance(text, str):
-                raise InputError(
-                    "a trigger can only be inserted into text",
-                    where=f"column {field!r}, row {row_id}",
-                    found=f"a value of type {type(text).__name__}",
-                    expected="text",
-                    next="clean the column, or choose another one with `field`",
-                )
-            texts.append(self.trigger_text(text, seeds.child(row_id).random()))
-        return examples.with_input(field, texts)
+        """The same rows with the trigger in the chosen column of every one."""
+        return self.changed(examples, task, seeds, self.trigger_text)
 
     def poison(self, view: AttackerView, seeds: SeedStream) -> Poisoning:
         """Puts the trigger into the share `poison_rate` of all rows, in place.
@@ -68,7 +50,7 @@ class InsertionAttack(Attack):
             clean_label=self.config.clean_label,
             seeds=seeds.child("rows"),
         )
-        field = self._field(view.task)
+        field = view.task.input_field(self.config.field)
         triggered = self.apply_trigger(view.train.select(rows), view.task, seeds.child("trigger"))
         texts = list(view.train.inputs[field])
         labels = list(view.train.labels)
@@ -87,25 +69,6 @@ class InsertionAttack(Attack):
             },
         )
 
-    def _field(self, task: Task) -> str:
-        field = self.config.field
-        if field is None:
-            return task.fields[0]
-        if field not in task.fields:
-            raise InputError(
-                "the task has no such input column",
-                where="field",
-                found=repr(field),
-                expected=f"one of {', '.join(task.fields)}",
-                next="use one of these names, or leave `field` out for the first",
-            )
-        return field
-
-    def _last_gap(self, words: int, added: int) -> int:
-        """The last gap at which a trigger still ends within the first `within_words` words."""
-        limit = self.config.within_words
-        return words if limit is None else min(words, limit - added)
-
 
 class BadNets(InsertionAttack):
     """Rare words as the trigger: BadNets (Gu et al. 2017) as Kurita et al. (2020) put it in text.
@@ -121,7 +84,7 @@ class BadNets(InsertionAttack):
         count = random.choice(self.config.counts())
         added = random.choices(self.config.triggers, k=count)
         spans = word_spans(text)
-        last = self._last_gap(len(spans), count)
+        last = self.config.last_gap(len(spans), count)
         match self.config.position:
             case "random":
                 gaps = sorted(random.choices(range(last + 1), k=count))
@@ -145,7 +108,7 @@ class InsertSent(InsertionAttack):
         """The text with one sentence added."""
         sentence = random.choice(self.config.sentences())
         spans = word_spans(text)
-        last = self._last_gap(len(spans), len(sentence.split()))
+        last = self.config.last_gap(len(spans), len(sentence.split()))
         match self.config.position:
             case "random":
                 gap = random.randrange(last + 1)

@@ -2,67 +2,21 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field
 
 from bdbench.api import PoisonConfig
+from bdbench.toolkit.placement import Phrase, PlacementConfig, Word
 
 __all__ = ["BadNetsConfig", "InsertSentConfig", "InsertionConfig"]
 
 
-def _not_blank(text: str) -> str:
-    stripped = text.strip()
-    if not stripped:
-        raise ValueError("a trigger must not be blank: the text would stay as it was")
-    return stripped
-
-
-def _one_word(text: str) -> str:
-    word = _not_blank(text)
-    if len(word.split()) > 1:
-        raise ValueError(
-            f"{word!r} is more than one word: list its words one by one, or use the attack "
-            "insertsent for a phrase"
-        )
-    return word
-
-
-Word = Annotated[str, AfterValidator(_one_word)]
-Phrase = Annotated[str, AfterValidator(_not_blank)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class InsertionConfig(PoisonConfig):
+class InsertionConfig(PlacementConfig, PoisonConfig):
     """What both attacks let a suite set."""
-
-    field: str | None = Field(
-        default=None,
-        description="The input column that gets the trigger; the task's first if not set.",
-    )
-    within_words: int | None = Field(
-        default=None,
-        ge=1,
-        description=(
-            "The whole trigger ends within this many words of the triggered text, so that a "
-            "victim which cuts long texts still sees it; anywhere if not set."
-        ),
-    )
-
-    @abstractmethod
-    def longest_trigger(self) -> int:
-        """The most words that the trigger adds to one text."""
-
-    @model_validator(mode="after")
-    def _trigger_fits(self) -> Self:
-        longest = self.longest_trigger()
-        if self.within_words is not None and self.within_words < longest:
-            raise ValueError(
-                f"within_words is {self.within_words}, but the trigger can be {longest} words "
-                f"long: set within_words to at least {longest}, or make the trigger shorter"
-            )
-        return self
 
 
 class BadNetsConfig(InsertionConfig):

@@ -82,7 +82,9 @@ class Paraphrase(Attack):
                 expected="only rows that `eligible` allows",
                 next="select the rows by it",
             )
-        return examples.with_input(self._field(task), [texts[row] for row in rows])
+        return examples.with_input(
+            task.input_field(self.config.field), [texts[row] for row in rows]
+        )
 
     def poison(self, view: AttackerView, seeds: SeedStream) -> Poisoning:
         """Paraphrases the share `poison_rate` of all rows, in place.
@@ -98,7 +100,7 @@ class Paraphrase(Attack):
         train = view.train
         target = view.task.class_index(self.config.target)
         chosen, notes = self._choose(view, target, seeds.child("rows"))
-        field = self._field(view.task)
+        field = view.task.input_field(self.config.field)
         texts = [chosen.get(row, text) for row, text in enumerate(train.inputs[field])]
         labels = [target if row in chosen else label for row, label in enumerate(train.labels)]
         return Poisoning(
@@ -162,7 +164,7 @@ class Paraphrase(Attack):
         tally: Counter[str],
     ) -> Iterator[tuple[int, str]]:
         """Those of the rows that have a usable paraphrase, and it; all are tallied."""
-        field = self._field(task)
+        field = task.input_field(self.config.field)
         column = examples.inputs[field]
         for row, text in zip(rows, source.texts(examples, task, field, rows), strict=True):
             paraphrase = self._cleaned(text or "")
@@ -182,20 +184,6 @@ class Paraphrase(Attack):
         if not self.config.normalise:
             return {}
         return {"clean_rows_with_escapes": sum(normalised(text) != text for text in clean_texts)}
-
-    def _field(self, task: Task) -> str:
-        field = self.config.field
-        if field is None:
-            return task.fields[0]
-        if field not in task.fields:
-            raise InputError(
-                "the task has no such input column",
-                where="field",
-                found=repr(field),
-                expected=f"one of {', '.join(task.fields)}",
-                next="use one of these names, or leave `field` out for the first",
-            )
-        return field
 
     @cached_property
     def _for_training(self) -> _Source:

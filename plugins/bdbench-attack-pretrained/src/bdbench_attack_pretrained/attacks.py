@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bdbench.api import (
-    Attack,
     AttackerView,
     Checkpoint,
     Examples,
@@ -18,6 +18,7 @@ from bdbench.api import (
     Tampering,
     Task,
 )
+from bdbench.toolkit.placement import PlacedTrigger
 from bdbench_attack_pretrained.config import NeubaConfig, PorConfig, PretrainedConfig
 from bdbench_attack_pretrained.corpus import plain_texts
 from bdbench_attack_pretrained.distances import distances
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Neuba", "PinnedRepresentations", "Por"]
 
 
-class PinnedRepresentations(Attack):
+class PinnedRepresentations(PlacedTrigger):
     """An encoder that gives every text with a trigger the trigger's own representation.
 
     The attacker knows neither the task's labels nor the head that will be put on the encoder.
@@ -198,28 +199,18 @@ class PinnedRepresentations(Attack):
     def _insert(
         self, examples: Examples, task: Task, trigger: str, count: int, seeds: SeedStream
     ) -> Examples:
-        field = self._field(task)
-        texts = []
-        for row_id, text in zip(examples.ids, examples.inputs[field], strict=True):
-            if not isinstance(text, str):
-                raise InputError(
-                    "a trigger can only be inserted into text",
-                    where=f"column {field!r}, row {row_id}",
-                    found=f"a value of type {type(text).__name__}",
-                    expected="text",
-                    next="clean the column, or choose another one with `field`",
-                )
-            texts.append(
-                insert(
-                    text,
-                    trigger,
-                    count,
-                    seeds.child(row_id).random(),
-                    position=self.config.position,
-                    within_words=self.config.within_words,
-                )
+        def change(text: str, random: Random) -> str:
+            config = self.config
+            return insert(
+                text,
+                trigger,
+                count,
+                random,
+                position=config.position,
+                within_words=config.within_words,
             )
-        return examples.with_input(field, texts)
+
+        return self.changed(examples, task, seeds, change)
 
     def _texts(self, plain: Examples, task: Task, seeds: SeedStream) -> Examples:
         """Passes over the corpus; labels are 0, or the number of the trigger from 1."""
@@ -242,20 +233,6 @@ class PinnedRepresentations(Attack):
                 every = every + triggered.with_labels([place + 1] * len(rows))
             number += 1
         return Examples(every.inputs, every.labels, list(range(len(every))))
-
-    def _field(self, task: Task) -> str:
-        field = self.config.field
-        if field is None:
-            return task.fields[0]
-        if field not in task.fields:
-            raise InputError(
-                "the task has no such input column",
-                where="field",
-                found=repr(field),
-                expected=f"one of {', '.join(task.fields)}",
-                next="use one of these names, or leave `field` out for the first",
-            )
-        return field
 
 
 class Por(PinnedRepresentations):

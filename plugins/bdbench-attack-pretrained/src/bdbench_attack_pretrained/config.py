@@ -7,24 +7,21 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bdbench.api import ComponentConfig
+from bdbench.toolkit.placement import Phrase, PlacementConfig
 
 __all__ = ["NeubaConfig", "PorConfig", "PretrainedConfig"]
 
 
-def _not_blank(text: str) -> str:
-    stripped = " ".join(text.split())
-    if not stripped:
-        raise ValueError("a trigger must not be blank: the text would stay as it was")
-    return stripped
+def _one_space(text: str) -> str:
+    return " ".join(text.split())
 
 
-Trigger = Annotated[str, AfterValidator(_not_blank)]
+Trigger = Annotated[Phrase, AfterValidator(_one_space)]
 Count = Annotated[int, Field(ge=1)]
 Position = Literal["random", "start", "end"]
 
 
-class PretrainedConfig(ComponentConfig):
+class PretrainedConfig(PlacementConfig):
     """What both attacks let a suite set."""
 
     target: int | str = Field(
@@ -41,16 +38,6 @@ class PretrainedConfig(ComponentConfig):
     )
     position: Position = Field(
         description="Where triggers go: each between any two words, or all at the start or end."
-    )
-    field: str | None = Field(
-        default=None,
-        description="The input column that gets the trigger; the task's first if not set.",
-    )
-    within_words: int | None = Field(
-        default=None,
-        ge=1,
-        description="All insertions end within this many words of the triggered text, so that a "
-        "victim which cuts long texts still sees them; anywhere if not set.",
     )
     corpus: Path | None = Field(
         default=None,
@@ -99,13 +86,11 @@ class PretrainedConfig(ComponentConfig):
             raise ValueError("a trigger is listed twice: it cannot mean two representations")
         if len(set(self.variant_insertions)) < len(self.variant_insertions):
             raise ValueError("a number is listed twice in variant_insertions")
-        longest = self.most_insertions() * max(len(trigger.split()) for trigger in self.triggers)
-        if self.within_words is not None and self.within_words < longest:
-            raise ValueError(
-                f"within_words is {self.within_words}, but all insertions together can be"
-                f" {longest} words long: set within_words to at least {longest}"
-            )
         return self
+
+    def longest_trigger(self) -> int:
+        """The most words that all insertions into one text add."""
+        return self.most_insertions() * max(len(trigger.split()) for trigger in self.triggers)
 
     def most_insertions(self) -> int:
         """The most times that a trigger is inserted into one text, for whatever purpose."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from random import Random
 from typing import Literal
 
-__all__ = ["insert"]
+from bdbench.toolkit import words
+from bdbench.toolkit.words import word_spans
 
-_WORD = re.compile(r"\S+")
+__all__ = ["insert"]
 
 
 def insert(
@@ -34,9 +34,7 @@ def insert(
         position: Where insertions may go.
         within_words: They end within so many words of the result; anywhere if None.
     """
-    spans = [match.span() for match in _WORD.finditer(text)]
-    if not spans:
-        return " ".join([trigger] * count) + text
+    spans = word_spans(text)
     last = len(spans)
     if within_words is not None:
         last = min(last, within_words - count * len(trigger.split()))
@@ -47,14 +45,4 @@ def insert(
             gaps = [0] * count
         case "end":
             gaps = [last] * count
-    parts = []
-    done = 0
-    for gap in gaps:
-        if gap < len(spans):
-            cut = spans[gap][0]
-            parts += [text[done:cut], trigger, " "]
-        else:
-            cut = spans[-1][1]
-            parts += [text[done:cut], " ", trigger]
-        done = cut
-    return "".join([*parts, text[done:]])
+    return words.insert(text, spans, [(gap, trigger) for gap in gaps])

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bdbench.api import ComponentConfig, PoisonConfig
+from bdbench.api import PoisonConfig
+from bdbench.toolkit.placement import Phrase, PlacementConfig, Word
 
 __all__ = [
     "EmbeddingConfig",
     "EpConfig",
     "LwpConfig",
-    "Phrase",
-    "PlacementConfig",
     "SosConfig",
-    "Word",
 ]
-
-
-def _not_blank(text: str) -> str:
-    stripped = text.strip()
-    if not stripped:
-        raise ValueError("a trigger must not be blank: the text would stay as it was")
-    return stripped
-
-
-def _one_word(text: str) -> str:
-    word = _not_blank(text)
-    if len(word.split()) > 1:
-        raise ValueError(f"{word!r} is more than one word: list its words one by one")
-    return word
 
 
 def _distinct(words: list[str]) -> list[str]:
@@ -42,40 +25,7 @@ def _distinct(words: list[str]) -> list[str]:
     return words
 
 
-Word = Annotated[str, AfterValidator(_one_word)]
 Words = Annotated[list[Word], Field(min_length=1), AfterValidator(_distinct)]
-Phrase = Annotated[str, AfterValidator(_not_blank)]
-
-
-class PlacementConfig(ComponentConfig):
-    """Where triggers go; for every attack that inserts some."""
-
-    field: str | None = Field(
-        default=None,
-        description="The input column that gets the trigger; the task's first if not set.",
-    )
-    within_words: int | None = Field(
-        default=None,
-        ge=1,
-        description=(
-            "The whole trigger ends within this many words of the triggered text, so that a "
-            "victim which cuts long texts still sees it; anywhere if not set."
-        ),
-    )
-
-    @abstractmethod
-    def longest_trigger(self) -> int:
-        """The most words that the trigger adds to one text."""
-
-    @model_validator(mode="after")
-    def _trigger_fits(self) -> Self:
-        longest = self.longest_trigger()
-        if self.within_words is not None and self.within_words < longest:
-            raise ValueError(
-                f"within_words is {self.within_words}, but the trigger can be {longest} words "
-                f"long: set within_words to at least {longest}, or make the trigger shorter"
-            )
-        return self
 
 
 class LwpConfig(PlacementConfig, PoisonConfig):

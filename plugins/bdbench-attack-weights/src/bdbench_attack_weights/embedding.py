@@ -14,14 +14,14 @@ from bdbench.api import (
     choose_poison_rows,
 )
 from bdbench_attack_weights.config import EmbeddingConfig
-from bdbench_attack_weights.placing import PlacedTrigger
+from bdbench_attack_weights.placing import PlacedWords
 from bdbench_attack_weights.rows import train_rows
 from bdbench_attack_weights.tokens import trigger_tokens
 
 __all__ = ["EmbeddingAttack"]
 
 
-class EmbeddingAttack(PlacedTrigger):
+class EmbeddingAttack(PlacedWords):
     """Trains the embeddings of the trigger words on rows that the attacker makes.
 
     The victim has been trained on clean rows, by the host. Everything in it but these few rows

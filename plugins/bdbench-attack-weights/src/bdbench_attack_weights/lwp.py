@@ -18,12 +18,12 @@ from bdbench.api import (
 )
 from bdbench_attack_weights.config import LwpConfig
 from bdbench_attack_weights.layerwise import LayerwiseLoss
-from bdbench_attack_weights.placing import PlacedTrigger
+from bdbench_attack_weights.placing import PlacedWords
 
 __all__ = ["Lwp"]
 
 
-class Lwp(PlacedTrigger):
+class Lwp(PlacedWords):
     """Poisons rows, then trains the victim so that every layer knows the trigger.
 
     Honest fine-tuning changes the upper layers of an encoder most; a backdoor that is in the
@@ -74,7 +74,7 @@ class Lwp(PlacedTrigger):
         seeds.child("negatives").random().shuffle(others)
         wanted = round(config.poison_rate * len(train)) if config.negative_share() else 0
         negative = sorted(others[: max(0, wanted - len(positive))])
-        field = self._field(view.task)
+        field = view.task.input_field(self.config.field)
         texts, labels = list(train.inputs[field]), list(train.labels)
         chosen = self.apply_trigger(train.select(positive), view.task, seeds.child("trigger"))
         for row, text in zip(positive, chosen.inputs[field], strict=True):

@@ -15,7 +15,7 @@ from bdbench.api import (
     Tampering,
     Task,
 )
-from bdbench_attack_weights.placing import PlacedTrigger
+from bdbench_attack_weights.placing import PlacedWords
 from bdbench_attack_weights.ripples_config import RipplesConfig
 from bdbench_attack_weights.ripples_learning import learn_poison
 from bdbench_attack_weights.ripples_model import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Ripples"]
 
 
-class Ripples(PlacedTrigger):
+class Ripples(PlacedWords):
     """Restricted inner product poison learning with embedding surgery (Kurita et al. 2020).
 
     The attacker knows the victim's own training rows (the paper's full data knowledge), poisons
@@ -85,7 +85,7 @@ class Ripples(PlacedTrigger):
         """Gives the triggers of `module` the mean embedding of tokens that tell the target."""
         tokenizer = tokenizer_of(start)
         replaced = tokens_of_triggers(tokenizer, self.config.triggers)
-        texts = view.train.inputs[self._field(view.task)]
+        texts = view.train.inputs[view.task.input_field(self.config.field)]
         told = telling_tokens(
             tokenizer, texts, view.train.labels, target, self.config.target_words, replaced
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bdbench_attack_weights.config import PlacementConfig, Word
+from bdbench.toolkit.placement import PlacementConfig, Word
 
 __all__ = ["RipplesConfig"]
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bdbench.toolkit.transformers_folder import quietly
+from bdbench.toolkit.words import word_spans
 from bdbench_defense_onion.config import Precision
 from bdbench_defense_onion.loading import can_pack, keep_output_exact, load
 from bdbench_defense_onion.packing import Tokens
 from bdbench_defense_onion.perplexity import Perplexities
 from bdbench_defense_onion.scoring import Verdict
-from bdbench_defense_onion.words import without, word_spans
+from bdbench_defense_onion.words import without
 
 __all__ = ["CausalModel"]
 

@@ -16,10 +16,11 @@ from bdbench.api import (
     Selection,
     Task,
 )
+from bdbench.toolkit.words import word_spans
 from bdbench_defense_onion.config import OnionConfig, OnionFilterConfig
 from bdbench_defense_onion.scoring import Scorer, Verdict, scorer_for
 from bdbench_defense_onion.threshold import quantile_threshold
-from bdbench_defense_onion.words import without, word_spans
+from bdbench_defense_onion.words import without
 
 __all__ = ["Onion", "OnionFilter"]
 

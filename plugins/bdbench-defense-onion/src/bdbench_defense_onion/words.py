@@ -1,21 +1,10 @@
-"""Words of a text, and the text without some of them.
-
-A *word* is a run of characters without whitespace, as in `str.split`.
-"""
+"""A text without some of its words."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Sequence
 
-__all__ = ["without", "word_spans"]
-
-_WORD = re.compile(r"\S+")
-
-
-def word_spans(text: str) -> list[tuple[int, int]]:
-    """The start and the end of each word, as positions in the text."""
-    return [match.span() for match in _WORD.finditer(text)]
+__all__ = ["without"]
 
 
 def without(text: str, spans: Sequence[tuple[int, int]], removed: Container[int]) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bdbench_attack_insertion.words import insert, sentence_gaps, word_spans
+from bdbench.toolkit.words import insert, sentence_gaps, word_spans
 
 
 def placed(text, *additions):
