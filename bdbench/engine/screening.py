@@ -96,18 +96,16 @@ def screen_rows(stage: Stage, rows: Examples, checkpoint: Checkpoint | None) -> 
     scores: np.ndarray[Any, Any] | None = None
     notes: dict[str, Any] = {}
     selection: list[str] = []
-    seen = rows.with_labels([None] * len(rows))
-    blind = seen
+    # A screen stands before the model: it has the inputs and nothing else.
+    seen = blind = rows.with_labels([None] * len(rows))
     for index, part in enumerate(stage.settings["screens"]):
         defense, needs = build_defense(stage, part)
         workspace = stage.scratch / f"screen-{index}"
         workspace.mkdir()
         view = make_view(stage, part, needs, workspace, checkpoint)
-        # A screen stands before the model: it has the inputs and nothing else.
-        seen = seen.with_labels([None] * len(seen))
         screening: Screening = defense.screen(seen, view)
         _check_screening(part["label"], seen, screening)
-        seen = screening.examples
+        seen = screening.examples.with_labels(blind.labels)
         rejected |= np.asarray(screening.rejected, dtype=bool)
         latest = np.asarray(screening.scores, dtype=np.float64)
         scores = latest if scores is None else np.maximum(scores, latest)
@@ -116,7 +114,6 @@ def screen_rows(stage: Stage, rows: Examples, checkpoint: Checkpoint | None) -> 
     after = seen.with_labels(rows.labels)
     if scores is None:
         return Screened(rows, after, rejected)
-    seen = seen.with_labels(blind.labels)
     rewritten = np.array([not same_row(blind, seen, row) for row in range(len(rows))], dtype=bool)
     return Screened(rows, after, rejected, scores, rewritten, notes, selection)
 

@@ -69,8 +69,12 @@ def _write_variants(
             rows.labels[row] == subject.labels[places[row_id]]
             for row, row_id in enumerate(rows.ids)
         )
-        if not true or not len(rows) or not name.replace("-", "").isalnum():
-            raise broken_claim(label, f"variant {name!r} changed the ids or labels of rows")
+        if not true or not len(rows):
+            raise broken_claim(
+                label, f"variant {name!r} changed the ids or labels of rows, or has none"
+            )
+        if not name.replace("-", "").isalnum():
+            raise broken_claim(label, f"variant {name!r} is not named by letters, digits and `-`")
         ids[name] = list(rows.ids)
         every = every + rows
     # The rows of all variants in one file: a row may be there several times, so ids are new.

@@ -20,8 +20,9 @@ DEFENDED = (
     "treated",
     *(f"{what}_{rows}" for what in ("screened", "predictions") for rows in ("clean", "triggered")),
 )
-COSTED = ("pretrained", "trained", "victim", *DEFENDED)
-NOTED = ("data", "poison", *COSTED[:3], "triggered", *DEFENDED)
+VICTIM = ("pretrained", "trained", "victim")
+COSTED = (*VICTIM, *DEFENDED)
+NOTED = ("data", "poison", *VICTIM, "triggered", *DEFENDED)
 
 
 def cell_id(cell: Cell) -> str:

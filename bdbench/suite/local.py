@@ -7,6 +7,7 @@ from typing import Any
 
 from bdbench.api.errors import InputError
 from bdbench.suite.reader import Document
+from bdbench.suite.schema import read_entry
 
 __all__ = ["use_local_copy"]
 
@@ -31,14 +32,17 @@ def use_local_copy(document: Document, text: str) -> None:
     """
     name, equals, place = text.partition("=")
     where = f"--data {text}"
-    entries: list[Any] = document.data.get("datasets", []) if document.data else []
-    names = [_name(entry) for entry in entries]
-    if not equals or name not in names:
+    items = document.data.get("datasets") if isinstance(document.data, dict) else None
+    if not isinstance(items, list):
+        return  # the suite does not fit, and is refused for that
+    entries = [read_entry(document, ("datasets", index), item) for index, item in enumerate(items)]
+    labels = [entry.label for entry in entries]
+    if not equals or name not in labels:
         raise InputError(
             "a local copy does not fit",
             where=where,
             found=repr(name),
-            expected=f"NAME=FOLDER, the name one of {', '.join(names)}",
+            expected=f"NAME=FOLDER, the name one of {', '.join(labels)}",
             next="see `bdbench show` for the suite's data sets",
         )
     folder = Path(place).expanduser().absolute()
@@ -47,31 +51,12 @@ def use_local_copy(document: Document, text: str) -> None:
         "test": _file(folder, "test", where),
         "clean": _file(folder, "validation", where, required=False),
     }
-    old = _settings(entries[names.index(name)])
+    old = entries[labels.index(name)].config
     settings: dict[str, Any] = {key: str(path) for key, path in files.items() if path}
     settings |= {key: old[key] for key in KEPT if key in old}
     if "text_pair" in old:
         settings["text_pair"] = "text_pair"
-    entries[names.index(name)] = {"files": settings, "name": name}
-
-
-def _name(entry: Any) -> str:
-    if isinstance(entry, dict):
-        component = next((str(key) for key in entry if key != "name"), "")
-        return str(entry.get("name") or _short(component))
-    return _short(str(entry))
-
-
-def _short(component: str) -> str:
-    """What an entry is called that has no name of its own."""
-    return component.removeprefix("hf:").partition("@")[0].rpartition("/")[2]
-
-
-def _settings(entry: Any) -> dict[str, Any]:
-    if not isinstance(entry, dict):
-        return {}
-    found = next((value for key, value in entry.items() if key != "name"), None)
-    return found if isinstance(found, dict) else {}
+    items[labels.index(name)] = {"files": settings, "name": name}
 
 
 def _file(folder: Path, split: str, where: str, *, required: bool = True) -> Path | None:

@@ -21,9 +21,10 @@ from typing import Any, TypeVar
 from bdbench.api.needs import Access, Needs
 from bdbench.api.seeds import SeedStream
 from bdbench.api.specs import DefenseStage, Subject, Surface
+from bdbench.suite.compatible import obstacle
 from bdbench.suite.identity import stage_key
 from bdbench.suite.plan import Cell, Plan, Stage, Wanted
-from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite, needs_of, task_of
+from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite, needs_of
 
 __all__ = ["build_plan"]
 
@@ -88,50 +89,13 @@ class _Block:
                 if not wanted.includes("defenses", defense.label):
                     continue
                 stages: dict[str, str] = {}
-                reason = self._incompatible(attack, defense)
+                reason = obstacle(self.resolved, self.dataset, self.model, attack, defense)
                 if not reason:
                     shared = shared or self._shared_stages(attack)
                     stages = self._cell_stages(attack, defense, shared)
                 self.plan.cells.append(
                     Cell(self.dataset, self.model, attack, defense, self.seed, stages, reason)
                 )
-
-    # --- what cannot run, and why -----------------------------------------------------------
-
-    def _incompatible(self, attack: Part, defense: ResolvedDefense) -> str:
-        task = task_of(self.dataset)
-        for part in (self.model, attack, *defense.parts, *self.resolved.metrics):
-            spec = part.component.spec
-            if task and not spec.works_for(task):
-                works = ", ".join(sorted(spec.tasks))
-                return f"{part.label} works for {works}, {self.dataset.label} is {task}"
-        return self._lacking(defense.needs, attack)
-
-    def _lacking(self, needs: Needs, attack: Part) -> str:
-        granted = self.resolved.suite.defender
-        references = self._once(
-            ("granted", attack.identity), lambda: len(self.resolved.references_for(attack))
-        )
-        if needs.access > granted.access_level:
-            return (
-                f"needs access to {needs.access.name.lower()}, the suite grants {granted.access} "
-                "(defender.access)"
-            )
-        if needs.clean_rows > granted.clean_rows:
-            return (
-                f"needs {needs.clean_rows} clean rows, the suite grants {granted.clean_rows} "
-                "(defender.clean_rows)"
-            )
-        if needs.references > references:
-            return (
-                f"needs {needs.references} reference models, the suite grants {references} for "
-                f"{attack.label} (defender.references)"
-            )
-        if needs.base_weights and not granted.base_weights:
-            return "needs the base weights, which the suite withholds (defender.base_weights)"
-        if needs.training_data and not granted.training_data:
-            return "needs the training rows, which the suite withholds (defender.training_data)"
-        return ""
 
     # --- what an attack makes -----------------------------------------------------------------
 
@@ -178,7 +142,7 @@ class _Block:
         )
 
     def _poison(self, attack: Part) -> str:
-        model = {"base": self._base()} if attack.uses_model else {}
+        model = {"base": self._base()} if attack.attack_spec.uses_model else {}
         return self._once(
             ("poison", attack.identity),
             lambda: self._attack_stage("poison", attack, model, with_model=bool(model)),
@@ -187,9 +151,9 @@ class _Block:
     def _training_inputs(self, attack: Part) -> dict[str, str]:
         """What a model is trained on under an attack, and from: poisoned where it poisons."""
         inputs = {"data": self.data}
-        if Surface.DATA in attack.surfaces:
+        if Surface.DATA in attack.attack_spec.surfaces:
             inputs["poison"] = self._poison(attack)
-        if Surface.PRETRAINED in attack.surfaces:
+        if Surface.PRETRAINED in attack.attack_spec.surfaces:
             inputs["pretrained"] = self._pretrained(attack)
         return inputs
 
@@ -203,7 +167,7 @@ class _Block:
 
     def _trained(self, attack: Part, seeds: SeedStream, label: str) -> str:
         """A model trained under an attack, before its weights are edited."""
-        tampers = Surface.TRAINING in attack.surfaces
+        tampers = Surface.TRAINING in attack.attack_spec.surfaces
         return self._stage(
             "victim",
             f"{label}, {self.where}",
@@ -215,13 +179,13 @@ class _Block:
 
     def _victim(self, attack: Part, seeds: SeedStream, label: str) -> str:
         trained = self._trained(attack, seeds, label)
-        if Surface.WEIGHTS not in attack.surfaces:
+        if Surface.WEIGHTS not in attack.attack_spec.surfaces:
             return trained
         inputs = {"base": self._base(), "victim": trained}
         return self._attack_stage("edited", attack, inputs, with_model=True)
 
     def _triggered(self, attack: Part, victim: str) -> str:
-        if not attack.probes_victim:
+        if not attack.attack_spec.probes_victim:
             return self._poison(attack)
         inputs = {"base": self._base(), "victim": victim}
         return self._attack_stage("triggered", attack, inputs, with_model=True)
@@ -259,7 +223,7 @@ class _Block:
             inputs["references"] = self._references(attack)
         if needs.base_weights:
             inputs["base"] = self._base()
-        if needs.training_data and Surface.DATA in attack.surfaces:
+        if needs.training_data and Surface.DATA in attack.attack_spec.surfaces:
             inputs["poison"] = self._poison(attack)
         return inputs
 
@@ -371,19 +335,19 @@ class _Block:
         if attack.is_control:
             roles["control_clean"] = roles["undefended_clean"]
             return roles
-        if Surface.PRETRAINED in attack.surfaces:
+        if Surface.PRETRAINED in attack.attack_spec.surfaces:
             roles["pretrained"] = self._pretrained(attack)
-        if Surface.WEIGHTS in attack.surfaces:
+        if Surface.WEIGHTS in attack.attack_spec.surfaces:
             roles["trained"] = self._trained(attack, self.seeds.child("victim"), attack.label)
         control = self._victim(self.control, self.seeds.child("victim"), self.control.label)
-        if Surface.DATA in attack.surfaces or not attack.probes_victim:
+        if Surface.DATA in attack.attack_spec.surfaces or not attack.attack_spec.probes_victim:
             roles["poison"] = self._poison(attack)
         roles["triggered"] = triggered = self._triggered(attack, victim)
         rows_of = {"triggered": triggered}
         roles["undefended_triggered"] = self._predictions(victim, rows_of, attack)
         roles["floor"] = self._predictions(control, rows_of, self.control)
         roles["control_clean"] = self._predictions(control, {}, self.control)
-        if attack.makes_variants:
+        if attack.attack_spec.makes_variants:
             variants = {"variants": triggered}
             roles["undefended_variants"] = self._predictions(victim, variants, attack)
         metrics = self.metrics[Subject.ATTACK]
@@ -406,7 +370,7 @@ class _Block:
         rows_of: dict[str, dict[str, str]] = {"clean": {}}
         if not attack.is_control:
             rows_of["triggered"] = {"triggered": shared["triggered"]}
-        if attack.makes_variants:
+        if attack.attack_spec.makes_variants:
             rows_of["variants"] = {"variants": shared["triggered"]}
         for name, made_by in rows_of.items():
             screened = self._screened(made_by, screens, attack)

@@ -18,7 +18,6 @@ from bdbench.api.specs import (
     DefenseStage,
     MetricSpec,
     Subject,
-    Surface,
 )
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
@@ -54,31 +53,16 @@ class Part:
     @property
     def is_control(self) -> bool:
         """Whether this is an attack that touches nothing."""
-        return isinstance(self.component.spec, AttackSpec) and not self.surfaces
+        spec = self.component.spec
+        return isinstance(spec, AttackSpec) and not spec.surfaces
 
     @property
-    def surfaces(self) -> frozenset[Surface]:
-        """What an attack touches."""
+    def attack_spec(self) -> AttackSpec:
+        """What an attack declares."""
         spec = self.component.spec
-        return spec.surfaces if isinstance(spec, AttackSpec) else frozenset()
-
-    @property
-    def uses_model(self) -> bool:
-        """Whether an attack needs the pre-trained model to poison data."""
-        spec = self.component.spec
-        return isinstance(spec, AttackSpec) and spec.uses_model
-
-    @property
-    def probes_victim(self) -> bool:
-        """Whether an attack's trigger depends on the victim."""
-        spec = self.component.spec
-        return isinstance(spec, AttackSpec) and spec.probes_victim
-
-    @property
-    def makes_variants(self) -> bool:
-        """Whether an attack has further versions of the test rows."""
-        spec = self.component.spec
-        return isinstance(spec, AttackSpec) and spec.makes_variants
+        if not isinstance(spec, AttackSpec):
+            raise TypeError(f"{self.label} is no attack")
+        return spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ __all__ = [
     "Training",
     "parse_entry",
     "parse_suite",
+    "read_entry",
 ]
 
 CONTROL = "control"
@@ -178,7 +179,7 @@ def parse_suite(document: Document) -> Suite:
     references = tuple(
         item
         if item in (CONTROL, OTHER)
-        else _entry(document, ("defender", "references", index), item)
+        else read_entry(document, ("defender", "references", index), item)
         for index, item in enumerate(fields.defender.references)
     )
     return Suite(
@@ -211,7 +212,7 @@ def _validate_fields(document: Document, data: dict[str, Any]) -> SuiteFields:
 def _entries(
     document: Document, key: str, items: list[Any], *, baseline: bool = False
 ) -> Iterator[Entry]:
-    entries = [_entry(document, (key, index), item) for index, item in enumerate(items)]
+    entries = [read_entry(document, (key, index), item) for index, item in enumerate(items)]
     if baseline and not any(entry.component in BASELINES for entry in entries):
         entries.insert(0, _baseline(document, key))
     _refuse_twins(document, key, [entry.label for entry in entries])
@@ -223,10 +224,10 @@ def _compositions(document: Document, items: list[Any]) -> Iterator[tuple[str, t
     for index, item in enumerate(items):
         place = ("defenses", index)
         if isinstance(item, list) and item:
-            parts = tuple(_entry(document, (*place, at), part) for at, part in enumerate(item))
+            parts = tuple(read_entry(document, (*place, at), part) for at, part in enumerate(item))
             found.append(("+".join(part.label for part in parts), parts))
         else:
-            entry = _entry(document, place, item)
+            entry = read_entry(document, place, item)
             found.append((entry.label, (entry,)))
     if not any(len(parts) == 1 and parts[0].component in BASELINES for _, parts in found):
         found.insert(0, ("none", (_baseline(document, "defenses"),)))
@@ -251,7 +252,12 @@ def _refuse_twins(document: Document, key: str, labels: list[str]) -> None:
         )
 
 
-def _entry(document: Document, place: Place, item: Any) -> Entry:
+def read_entry(document: Document, place: Place, item: Any) -> Entry:
+    """An entry of a list of components.
+
+    Raises:
+        InputError: It is neither a name nor a name with settings.
+    """
     where = document.where(place)
     if isinstance(item, str):
         return _named(item, None, {}, where)

@@ -378,6 +378,18 @@ def test_a_variant_keeps_ids_and_labels(cell, refused, change):
     assert "changed the ids or labels" in refused(cell.make, "poison", attack)["found"]
 
 
+def test_a_variant_has_a_plain_name(cell, refused):
+    class Varied(Attack):
+        edit, patched, apply_trigger = Bend.edit, Bend.patched, Bend.apply_trigger
+
+        def variants(self, examples, task, seeds):
+            return {"../weak": examples}
+
+    attack = cell.attack({Surface.WEIGHTS}, Varied, makes_variants=True)
+
+    assert "not named by letters" in refused(cell.make, "poison", attack)["found"]
+
+
 # --- per class, and what filters decided ----------------------------------------------------------
 
 

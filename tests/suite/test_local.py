@@ -90,6 +90,14 @@ def test_only_data_sets_of_the_suite_can_be_replaced(load, text):
     assert "other, reviews, pairs" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["[a]", "name: s", "{name: s, datasets: x}"])
+def test_a_suite_that_does_not_fit_is_refused_for_that(load, folder, text):
+    with pytest.raises(InputError) as caught:
+        load(f"reviews={folder('train.parquet', 'test.parquet')}", text=text)
+
+    assert caught.value.what != "a local copy does not fit"
+
+
 @pytest.mark.parametrize(
     "names", [(), ("train.parquet",), ("train.parquet", "test.csv", "test.parquet")]
 )
