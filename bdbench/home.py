@@ -10,7 +10,7 @@ import platformdirs
 
 from bdbench.api.errors import InputError
 
-__all__ = ["HOME_VARIABLE", "Home", "resolve_home"]
+__all__ = ["HOME_VARIABLE", "Home", "expanded", "resolve_home"]
 
 HOME_VARIABLE = "BDBENCH_HOME"
 
@@ -43,9 +43,36 @@ class Home:
         return self.path / "spool"
 
     @property
+    def logs(self) -> Path:
+        """What workers printed, one file a stage."""
+        return self.path / "logs"
+
+    @property
     def mlflow(self) -> Path:
         """The MLflow database and its artifacts."""
         return self.path / "mlflow"
+
+
+def expanded(path: Path, where: str) -> Path:
+    """A path with ``~`` and ``~user`` filled in.
+
+    Args:
+        path: As the user gave it.
+        where: The option or key that gave it, for errors.
+
+    Raises:
+        InputError: There is no such user.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            "a path starts at the home of a user who is not known here",
+            where=where,
+            found=str(path),
+            expected="~ for your own home, ~user for that of a user of this machine",
+            next="write the whole path, or ./~name for a folder of that name",
+        ) from error
 
 
 def resolve_home(value: str | os.PathLike[str] | None = None) -> Home:
@@ -65,7 +92,7 @@ def resolve_home(value: str | os.PathLike[str] | None = None) -> Home:
         path, origin = Path(variable), HOME_VARIABLE
     else:
         path, origin = platformdirs.user_data_path("bdbench", appauthor=False), "default home"
-    path = path.expanduser().absolute()
+    path = expanded(path, origin).absolute()
     if path.exists() and not path.is_dir():
         raise InputError(
             "the home is not a folder",

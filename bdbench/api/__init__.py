@@ -50,6 +50,7 @@ from bdbench.api.metrics import (
     Evidence,
     Metric,
     Predictions,
+    RowValues,
 )
 from bdbench.api.models import Checkpoint, Engine, Model, Outputs, Recipe
 from bdbench.api.needs import Access, Needs
@@ -67,6 +68,7 @@ from bdbench.api.specs import (
     MetricValue,
     ModelSpec,
     ReporterSpec,
+    Role,
     Subject,
     SuiteSpec,
     Surface,
@@ -128,6 +130,8 @@ __all__ = [
     "RepairsModel",
     "Reporter",
     "ReporterSpec",
+    "Role",
+    "RowValues",
     "RunEvent",
     "Screening",
     "ScreensInputs",

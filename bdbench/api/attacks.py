@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -258,6 +259,10 @@ class MakesVariants(Protocol):
         ...
 
 
+RATES = 1_000_000
+"""Rates that are proposed are whole multiples of the inverse."""
+
+
 def choose_poison_rows(
     labels: Sequence[Any], target: int, rate: float, *, clean_label: bool, seeds: SeedStream
 ) -> list[int]:
@@ -273,17 +278,23 @@ def choose_poison_rows(
     count = round(rate * len(labels))
     suitable = [row for row, label in enumerate(labels) if (label == target) == clean_label]
     if not 0 < count <= len(suitable):
-        limit = len(suitable) / len(labels) if labels else 0.0
         kind = "of the target class" if clean_label else "of other classes than the target"
         raise InputError(
             "the poison rate cannot be met",
             where="poison_rate",
             found=f"{rate} of {len(labels)} rows, which is {count}",
             expected=f"between 1 and {len(suitable)} rows ({kind})",
-            next=f"set poison_rate to at most {int(limit * 1000) / 1000}"
-            if suitable
-            else "choose another target or label policy",
+            next=_possible_rate(count, len(suitable), len(labels)),
         )
     order = suitable[:]
     seeds.random().shuffle(order)
     return sorted(order[:count])
+
+
+def _possible_rate(count: int, suitable: int, rows: int) -> str:
+    """What to do where `count` rows cannot be poisoned; rates are rounded to what is possible."""
+    if not suitable:
+        return "choose another target or label policy"
+    if count > suitable:
+        return f"set poison_rate to at most {math.floor(suitable / rows * RATES) / RATES:g}"
+    return f"set poison_rate to at least {math.ceil(RATES / rows) / RATES:g}, or use more rows"

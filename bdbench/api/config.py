@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from bdbench.api.needs import Needs
 
 __all__ = ["ComponentConfig", "DefenseConfig", "PoisonConfig"]
+
+HUB_MODEL = re.compile(r"hf:[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 
 
 class ComponentConfig(BaseModel):
@@ -24,12 +27,22 @@ class ComponentConfig(BaseModel):
 
     def paths(self) -> dict[str, Path]:
         """The files and folders that this configuration names, by field (``a.b`` if nested)."""
-        return dict(_paths(self, ""))
+        return {name: value for name, value in _leaves(self, "") if isinstance(value, Path)}
+
+    def hub_models(self) -> dict[str, str]:
+        """The models of the Hugging Face Hub that it names, by field.
+
+        They are written ``hf:owner/name@<commit>``. The host fetches them beforehand: where a
+        component acts, there is no network.
+        """
+        return {
+            name: value
+            for name, value in _leaves(self, "")
+            if isinstance(value, str) and HUB_MODEL.fullmatch(value)
+        }
 
 
-def _paths(value: Any, prefix: str) -> list[tuple[str, Path]]:
-    if isinstance(value, Path):
-        return [(prefix, value)]
+def _leaves(value: Any, prefix: str) -> list[tuple[str, Any]]:
     if isinstance(value, BaseModel):
         items = [(name, getattr(value, name)) for name in type(value).model_fields]
     elif isinstance(value, dict):
@@ -37,10 +50,10 @@ def _paths(value: Any, prefix: str) -> list[tuple[str, Path]]:
     elif isinstance(value, list | tuple):
         items = [(str(index), item) for index, item in enumerate(value)]
     else:
-        return []
+        return [(prefix, value)]
     found = []
     for name, item in items:
-        found += _paths(item, f"{prefix}.{name}" if prefix else name)
+        found += _leaves(item, f"{prefix}.{name}" if prefix else name)
     return found
 
 
@@ -59,7 +72,8 @@ class PoisonConfig(ComponentConfig):
     )
     clean_label: bool = Field(
         default=False,
-        description="Poison only rows of the target class and leave every label as it is.",
+        description="Put the trigger into rows of the target class only and leave every label "
+        "as it is.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -9,7 +10,21 @@ from typing import Any
 
 from bdbench.api.errors import InputError
 
-__all__ = ["Examples", "Splits", "Task"]
+__all__ = ["Examples", "Splits", "Task", "class_numbers"]
+
+
+def class_numbers(classes: Sequence[str]) -> dict[int | str, int]:
+    """The class that each name, and each number, stands for.
+
+    A number counts the classes from 0, unless any of them has a number for its name: then every
+    number is a name. With the classes 1 and 2, what is called 1 is not what comes after 0.
+    """
+    found: dict[int | str, int] = {name: index for index, name in enumerate(classes)}
+    numbers = {int(name): found[name] for name in classes if _NUMBER.fullmatch(name)}
+    return found | (numbers or {index: index for index in range(len(classes))})
+
+
+_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +45,24 @@ class Task:
     def class_index(self, value: int | str, *, where: str = "target") -> int:
         """The label that a class name or number stands for.
 
+        A number counts the classes from 0; where classes have numbers for names, it is a name.
+
         Raises:
             InputError: The task has no such class.
         """
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            found = repr(value)
-        elif isinstance(value, int) and 0 <= value < len(self.classes):
-            return value
-        elif isinstance(value, str) and value in self.classes:
-            return self.classes.index(value)
-        else:
-            found = repr(value)
-        listed = ", ".join(f"{index} ({name})" for index, name in enumerate(self.classes))
+        numbers = class_numbers(self.classes)
+        # `True` would be found as 1.
+        if isinstance(value, int | str) and not isinstance(value, bool) and value in numbers:
+            return numbers[value]
+        counted = not any(str(key) in numbers for key in numbers if isinstance(key, int))
+        listed = ", ".join(
+            f"{index} ({name})" if counted else name for index, name in enumerate(self.classes)
+        )
         close = get_close_matches(str(value), self.classes, n=1)
         raise InputError(
             "not a class of this task",
             where=where,
-            found=found,
+            found=repr(value),
             expected=f"one of {listed}" if listed else "nothing: the task has no classes",
             next=f"write {close[0]!r}" if close else "use one of these names or numbers",
         )

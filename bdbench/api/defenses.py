@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from bdbench.api.data import Examples, Task
 from bdbench.api.errors import NotGrantedError
+from bdbench.api.granted import Granted
 from bdbench.api.models import Checkpoint, Engine, Outputs
 from bdbench.api.needs import Access, Needs
 from bdbench.api.seeds import SeedStream
@@ -69,6 +70,7 @@ class DefenderView:
         base: Checkpoint | None = None,
         training_rows: Examples | None = None,
         predict: Callable[[Examples], Outputs] | None = None,
+        drawn: Callable[..., None] | None = None,
     ) -> None:
         self.task = task
         self.seeds = seeds
@@ -76,20 +78,31 @@ class DefenderView:
         self.engine = engine
         self._defense = defense
         self._clean_rows = clean_rows if needs.clean_rows else None
-        self._references = tuple(references) if needs.references else ()
+        drawn = drawn or _uncounted
+        granted = references if needs.references else ()
+        self._references = Granted(granted, lambda count: drawn(references=count))
         self._base = base if needs.base_weights else None
         self._training_rows = training_rows if needs.training_data else None
         self._predict = predict if needs.access >= Access.OUTPUTS else None
+        self._drawn = drawn
 
     @property
     def clean_rows(self) -> Examples:
         """The labelled clean rows, the same for every defense of the cell's seed."""
-        return self._clean_rows if self._clean_rows is not None else self._refuse("clean_rows=1")
+        if self._clean_rows is None:
+            self._refuse("clean_rows=1")
+        self._drawn(clean_rows=len(self._clean_rows))
+        return self._clean_rows
 
     @property
     def references(self) -> tuple[Checkpoint, ...]:
-        """The reference models, the same for every defense of the cell's attack."""
-        return self._references or self._refuse("references=1")
+        """The reference models, the same for every defense of the cell's attack.
+
+        Those that are taken out of the tuple count as used.
+        """
+        if not self._references:
+            self._refuse("references=1")
+        return self._references
 
     @property
     def base(self) -> Checkpoint:
@@ -117,6 +130,10 @@ class DefenderView:
             expected=f"Needs({need}) in the spec and the matching grant under `defender:`",
             next=f"declare Needs({need}) in the plugin's hooks.py",
         )
+
+
+def _uncounted(**_: int) -> None:
+    """For views that nobody meters."""
 
 
 @dataclass(frozen=True, slots=True)

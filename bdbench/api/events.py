@@ -50,10 +50,11 @@ class StageEvent:
     """A stage changed.
 
     Attributes:
-        kind: ``data``, ``poison``, ``victim``, ``base``, ``treated``, ``predictions`` or
+        kind: ``data``, ``poison``, ``base``, ``pretrained``, ``victim``, ``edited``,
+            ``triggered``, ``treated``, ``screened``, ``predictions``, ``attack_scores`` or
             ``scores``.
         key: Its identity.
-        status: ``cached``, ``started``, ``finished`` or ``failed``.
+        status: ``started``, ``finished`` or ``failed``. Nothing is told of what is in the store.
         label: For people, for instance ``victim badnets, seed 0``.
         seconds: Wall time, once it is over.
         error: The error as a dictionary, where it failed.

@@ -8,8 +8,10 @@ module of hook implementations::
 
 *Registration hooks* take nothing and return specs. They are called whenever bdbench starts, so
 their module must not import torch, transformers, datasets, mlflow or pandas, read files, or
-take more than a few milliseconds. Only what a suite names is ever run: installing an unrelated
-plugin can change no number.
+take more than a few milliseconds. What it prints goes to stderr. Of the components, only those
+that a suite names are run: declaring others changes no number. The module itself is imported into
+the host and its workers, and what runs there when it is imported is bound by nothing;
+``plugins: pinned`` in a suite is about that.
 
 *Observer hooks* take one frozen event, watch and change nothing. They run in the main process,
 in the order of the distributions' names. An exception in one is recorded as a warning of the
@@ -94,7 +96,7 @@ def bdbench_run_started(event: RunEvent) -> None:
 
 @hookspec
 def bdbench_stage_changed(event: StageEvent) -> None:
-    """A stage started, finished, failed or was found in the store (see ``event.status``)."""
+    """A stage started, finished or failed (see ``event.status``)."""
 
 
 @hookspec

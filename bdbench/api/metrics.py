@@ -20,6 +20,7 @@ __all__ = [
     "Evidence",
     "Metric",
     "Predictions",
+    "RowValues",
 ]
 
 ABSTAIN = -1
@@ -123,6 +124,19 @@ class Evidence:
     attack: AttackEvidence | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RowValues:
+    """A value row by row; its mean is the value itself.
+
+    Attributes:
+        ids: The test rows that count, shape [n].
+        values: What each contributes, shape [n]; for a share 0 or 1.
+    """
+
+    ids: np.ndarray[Any, Any]
+    values: np.ndarray[Any, Any]
+
+
 class AttackMetric(ABC):
     """The base of every metric of attacks: measured once, shown beside each defense.
 
@@ -157,3 +171,11 @@ class Metric(ABC):
 
         Must not depend on the order of the rows. A value that is not finite fails the cell.
         """
+
+    def rows(self, evidence: Evidence) -> Mapping[str, RowValues]:  # noqa: ARG002 -- may be None
+        """Those of the values that are means over test rows, row by row.
+
+        Intervals and tests rest on them: rows are as much a sample as seeds are. Values that
+        are left out get intervals from the seeds alone.
+        """
+        return {}

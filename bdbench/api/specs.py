@@ -7,9 +7,11 @@ heavy. What a spec says is checked against the class when the class is first use
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from bdbench.api.errors import InputError
 from bdbench.api.needs import Needs
 from bdbench.api.version import API_VERSION
 
@@ -25,6 +27,7 @@ __all__ = [
     "MetricValue",
     "ModelSpec",
     "ReporterSpec",
+    "Role",
     "Subject",
     "SuiteSpec",
     "Surface",
@@ -64,6 +67,25 @@ class Direction(enum.StrEnum):
     HIGHER = "higher"
     LOWER = "lower"
     NONE = "none"
+
+
+class Role(enum.StrEnum):
+    """What a value means for the comparison: ranks and gates read those that have a role.
+
+    ``ATTACK`` is how far the attack succeeds, ``FLOOR`` how far it seems to on the control, and
+    ``UTILITY`` what a defense must not cost.
+    """
+
+    ATTACK = "attack"
+    FLOOR = "floor"
+    UTILITY = "utility"
+
+
+WAYS = {
+    Role.ATTACK: Direction.LOWER,
+    Role.FLOOR: Direction.NONE,
+    Role.UTILITY: Direction.HIGHER,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +140,19 @@ class AttackSpec(ComponentSpec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefenseSpec(ComponentSpec):
-    """A defense: a class that implements the protocol of each of its stages."""
+    """A defense: a class that implements the protocol of each of its stages.
+
+    Attributes:
+        stages: When it acts; one at least.
+        needs: The least that it works with. A repair is given the model: ``Access.WEIGHTS``.
+        grid: For a repair: settings that the host may try where a suite grants a tuning budget,
+            from the gentlest (the model stays most as it is) to the strongest.
+    """
 
     kind: ClassVar[str] = "defense"
     stages: frozenset[DefenseStage] = frozenset()
     needs: Needs = NO_NEEDS
+    grid: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +166,12 @@ class MetricValue:
         bounds: The least and the greatest value that is possible; None where unbounded.
         unit: ``share`` (0 to 1), ``seconds``, ...
         per_class: There is one number for each class, named ``<name>.<class number>``.
+        role: What it means for ranks and gates; the first value of a suite with a role has it.
+            It fixes the direction: of ``ATTACK`` lower is better, of ``UTILITY`` higher, and
+            ``FLOOR`` has none.
+
+    Raises:
+        InputError: The direction is not the role's, or a value by class has a role.
     """
 
     name: str
@@ -144,6 +180,26 @@ class MetricValue:
     bounds: tuple[float | None, float | None] = (None, None)
     unit: str = "share"
     per_class: bool = False
+    role: Role | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses a role that ranks and gates would misread."""
+        if self.role is None:
+            return
+        if self.direction != WAYS[self.role]:
+            raise InputError(
+                "the role of a value does not go with its direction",
+                where=f"MetricValue {self.name}",
+                found=f"role {self.role} and direction {self.direction}",
+                expected=f"direction {WAYS[self.role]}",
+            )
+        if self.per_class:
+            raise InputError(
+                "a value by class cannot have a role: there is more than one number of it",
+                where=f"MetricValue {self.name}",
+                found=f"role {self.role}",
+                expected="no role, or a value that is one number",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,13 +44,20 @@ class TableConfig(SampleConfig):
         default=None, description="Column with the second text, for tasks on pairs."
     )
     label: str = Field(
-        default="label", description="Column with the answer: class numbers or class names."
+        default="label",
+        description="Column with the answer: class names, or numbers that count them from 0 (which"
+        " they do unless a class has a number for its name).",
     )
     classes: list[str] | None = Field(
         default=None,
         min_length=2,
         description="Class names, in the order of their numbers; by default the distinct labels"
         " of the training rows, sorted.",
+    )
+    decode: bool = Field(
+        default=False,
+        description="Decode escapes that are left in the texts of all splits (&apos; quot; #39;"
+        " @-@), as paraphrase attacks do in what they write.",
     )
     duplicates: Literal["error", "drop"] = Field(
         default="error",

@@ -73,7 +73,8 @@ def _read(path: Path, setting: str, config: FilesConfig) -> Source:
         )
     try:
         table = reader(path, config, where)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    # The last two: a number that Arrow has no room for, and brackets in brackets.
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(
             "the file cannot be read",
             where=where,

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from bdbench.api import Examples, InputError, Splits, Task
 from bdbench.builtin.datasets_config import TableConfig
+from bdbench.toolkit.escapes import decoded
 from bdbench.toolkit.rows import assemble, label_numbers, label_values
 
 __all__ = ["Source", "check_columns", "needed_columns", "rows_from_table", "splits_from_tables"]
@@ -74,14 +75,18 @@ def splits_from_tables(
         clean: The pool for clean rows; None to hold it out of `train`.
         config: Columns, classes, sampling.
         where: The data set, for errors.
-        classes: Class names that the source itself tells; those of `config` come first.
+        classes: Class names that the source itself tells; those of `config` come first, but
+            the source's labels then count them.
 
     Raises:
         InputError: Texts or labels are missing or of the wrong kind, or `assemble` refuses.
     """
     raw_train = _rows(train, config)
     names, numbers = label_values(
-        raw_train.labels, config.classes or classes, where=f"{train.where}: {config.label}"
+        raw_train.labels,
+        config.classes or classes,
+        where=f"{train.where}: {config.label}",
+        counted=classes is not None,
     )
     task = Task(
         name="text-classification" if config.text_pair is None else "text-pair-classification",
@@ -121,6 +126,8 @@ def _rows(source: Source, config: TableConfig) -> Examples:
     inputs = {"text": _texts(source, config.text)}
     if config.text_pair is not None:
         inputs["text_pair"] = _texts(source, config.text_pair)
+    if config.decode:
+        inputs = {name: list(map(decoded, texts)) for name, texts in inputs.items()}
     labels = _labels(source, config.label)
     return Examples(inputs=inputs, labels=labels, ids=list(range(len(labels))))
 
@@ -149,7 +156,8 @@ def _labels(source: Source, name: str) -> list[Any]:
             expected="integers, true and false, or text",
             next="name another column, or convert this one to integers or text",
         )
-    values = _complete(column, source, name)
+    # A row without an answer has no class of its own; CSV says "" where others say null.
+    values = _complete(column, source, name, missing=("", None))
     return [int(value) for value in values] if pa.types.is_boolean(kind) else values
 
 
@@ -165,14 +173,16 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _complete(column: pa.ChunkedArray, source: Source, name: str) -> list[Any]:
+def _complete(
+    column: pa.ChunkedArray, source: Source, name: str, missing: tuple[str | None, ...] = (None,)
+) -> list[Any]:
     values: list[Any] = column.to_pylist()
-    missing = [row for row, value in enumerate(values) if value is None]
-    if missing:
+    empty = [row for row, value in enumerate(values) if value in missing]
+    if empty:
         raise InputError(
             "values are missing",
             where=f"{source.where}: {name}",
-            found=f"{len(missing)} empty values of {len(values)}, the first in row {missing[0]}",
+            found=f"{len(empty)} empty values of {len(values)}, the first in row {empty[0]}",
             expected="a value in every row",
             next="fill or remove these rows in the source",
         )

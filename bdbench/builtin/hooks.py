@@ -6,9 +6,7 @@ from bdbench.api import (
     AttackSpec,
     DatasetSpec,
     DefenseSpec,
-    ExecutorSpec,
     ModelSpec,
-    ReporterSpec,
     hookimpl,
 )
 
@@ -101,50 +99,5 @@ def bdbench_register_models() -> list[ModelSpec]:
             config="bdbench.builtin.models_config:TinyBertConfig",
             summary="A small BERT made from its settings, without pre-training: for mechanics.",
             tasks=TEXT,
-        ),
-    ]
-
-
-@hookimpl
-def bdbench_register_executors() -> list[ExecutorSpec]:
-    """This machine."""
-    return [
-        ExecutorSpec(
-            name="local",
-            target="bdbench.execution.local:LocalExecutor",
-            config="bdbench.builtin.configs:LocalConfig",
-            summary="Worker processes on this machine, one thread each.",
-        ),
-        ExecutorSpec(
-            name="inline",
-            target="bdbench.execution.local:InlineExecutor",
-            summary="Everything in the main process, one stage after the other: for debuggers.",
-        ),
-    ]
-
-
-@hookimpl
-def bdbench_register_reporters() -> list[ReporterSpec]:
-    """Formats of the leaderboard."""
-    return [
-        ReporterSpec(
-            name="table",
-            target="bdbench.results.render.table:TableReporter",
-            summary="A table for a terminal.",
-        ),
-        ReporterSpec(
-            name="markdown",
-            target="bdbench.results.render.markdown:MarkdownReporter",
-            summary="A table for a README or an issue.",
-        ),
-        ReporterSpec(
-            name="csv",
-            target="bdbench.results.render.machine:CsvReporter",
-            summary="One line per row, full precision.",
-        ),
-        ReporterSpec(
-            name="json",
-            target="bdbench.results.render.machine:JsonReporter",
-            summary="Everything, with a versioned schema.",
         ),
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bdbench.api import InputError
+from bdbench.cli.defending import make_teller
 from bdbench.cli.options import as_json, common, echo_json, make_host, say
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
@@ -64,6 +65,8 @@ def defend(
 ) -> int:
     """Apply defenses to CHECKPOINT, a classifier as transformers saves it, and write OUT.
 
+    CHECKPOINT may also be a LoRA adapter, which `merge` merges with others.
+
     OUT is a safetensors checkpoint that transformers loads, with a report beside it.
     """
     if out.exists():
@@ -76,12 +79,26 @@ def defend(
     from bdbench.api import Checkpoint  # noqa: PLC0415 -- with the engine below
     from bdbench.builtin.datasets_config import FilesConfig  # noqa: PLC0415
     from bdbench.builtin.datasets_files import read_labelled  # noqa: PLC0415 -- pyarrow
-    from bdbench.engine.sanitising import Given, read_task, sanitise  # noqa: PLC0415 -- torch
+    from bdbench.engine.sanitising import (  # noqa: PLC0415 -- torch
+        Given,
+        is_adapter,
+        read_task,
+        sanitise,
+    )
 
     host = make_host()
     fields = ("text",) if text_pair is None else ("text", "text_pair")
     task = read_task(checkpoint, fields)
     rows = None
+    adapter = is_adapter(checkpoint)
+    if adapter and clean is not None:
+        raise InputError(
+            "an adapter by itself answers no rows",
+            where=f"--clean {clean}",
+            found=f"an adapter in {checkpoint}",
+            expected="a whole model",
+            next="leave --clean out; or fold the adapter into its base and name that",
+        )
     if clean is not None:
         columns = FilesConfig(
             train=clean,
@@ -95,20 +112,32 @@ def defend(
     given = Given(
         checkpoint=Checkpoint(checkpoint),
         task=task,
-        model=_model(host, str(checkpoint.absolute()), max_length),
-        base=None if base is None else _model(host, base, max_length),
+        model=None if adapter else _model(host, str(checkpoint.absolute()), max_length),
+        base=None if base is None else _model(host, _place(base), max_length),
         references=tuple(map(Checkpoint, references)),
         clean=rows,
         seed=seed,
         precision=precision,
+        origins={
+            "base": None if base is None else _place(base),
+            "clean_file": None if clean is None else str(clean),
+            "max_length": max_length,
+        },
     )
+    steps = _steps(names, settings)
     say(f"applying {', '.join(names)} to {checkpoint} ...")
-    report = sanitise(host, given, _steps(names, settings), out)
+    with make_teller() as teller:
+        report = sanitise(host, given, steps, out, teller)
     if as_json:
         echo_json(report)
     else:
         _print(report, out)
     return 0
+
+
+def _place(base: str) -> str:
+    """A folder that is there by its whole path, whatever else the name could mean."""
+    return str(Path(base).absolute()) if Path(base).is_dir() else base
 
 
 def _model(host: Host, name: str, max_length: int) -> Model:

@@ -9,16 +9,18 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 
 import click
 from packaging.requirements import Requirement
 
-from bdbench.cli.options import as_json, common, echo_json, home_option
+from bdbench.cli.exits import Exit
+from bdbench.cli.options import as_json, common, echo_json, home_option, make_host
+from bdbench.execution.sandbox.kinds import Isolation, available
 from bdbench.home import Home, resolve_home
-from bdbench.host.catalog import Host
+from bdbench.host.mending import mending
 from bdbench.host.plugins import PluginState
 from bdbench.results.render.cells import visible
+from bdbench.suite.resolve import precision_of
 
 __all__ = ["doctor"]
 
@@ -53,6 +55,7 @@ def doctor(home: str | None, as_json: bool) -> int:  # noqa: FBT001 -- click pas
         _python,
         _packages,
         _processor,
+        _isolation,
         _plugins,
         lambda: _home(place),
         lambda: _store(place),
@@ -65,7 +68,8 @@ def doctor(home: str | None, as_json: bool) -> int:  # noqa: FBT001 -- click pas
         for check in checks:
             line = f"{check.state:<8} {check.name:<{width}}  {check.found}"
             click.echo(visible(line + (f". Next: {check.next}" if check.next else "")))
-    return 4 if any(check.state == "failed" for check in checks) else 0
+    failed = any(check.state == "failed" for check in checks)
+    return Exit.BAD_INPUT if failed else Exit.OK
 
 
 def _python() -> Iterator[Check]:
@@ -104,9 +108,7 @@ def _processor() -> Iterator[Check]:
     cores = len(os.sched_getaffinity(0))
     devices = torch.cuda.device_count()
     yield Check("processors", "ok", f"{cores} cores, {devices} CUDA devices")
-    flags = Path("/proc/cpuinfo")
-    text = flags.read_text("utf-8", errors="replace") if flags.exists() else ""
-    fast = bool(devices) or "avx512_bf16" in text or "amx_bf16" in text
+    fast = precision_of("auto") == "bf16"
     yield Check(
         "bf16",
         "ok",
@@ -114,18 +116,27 @@ def _processor() -> Iterator[Check]:
     )
 
 
+def _isolation() -> Iterator[Check]:
+    """How well components can be kept from what they must not see."""
+    machine = available()
+    ranked = machine.strongest >= Isolation.LANDLOCK
+    yield Check(
+        "isolation",
+        "ok" if ranked else "warning",
+        f"{machine.strongest}"
+        + "".join(f"; no {kind}: {why}" for kind, why in machine.refused.items()),
+        "" if ranked else "results of this machine are shown, but not ranked",
+    )
+
+
 def _plugins() -> Iterator[Check]:
-    for plugin in Host().plugins:
+    for plugin in make_host(tell_broken=False).plugins:
         good = plugin.state in {PluginState.OK, PluginState.DISABLED}
-        names = ", ".join(item.spec.name for item in plugin.components)
         yield Check(
             f"plugin {plugin.distribution}",
             "ok" if good else "failed",
-            plugin.reason or f"{plugin.version}: {names or 'watches runs'}",
-            ""
-            if good
-            else f"pip install --force-reinstall {plugin.distribution}, "
-            f"or BDBENCH_DISABLE_PLUGINS={plugin.distribution}",
+            plugin.reason or f"{plugin.version}: {plugin.brings}",
+            "" if good else mending(plugin),
         )
 
 
@@ -153,7 +164,8 @@ def _store(home: Home) -> Iterator[Check]:
     yield Check(
         "store",
         "warning" if damaged else "ok",
-        f"{objects} objects, {damaged} in quarantine, {left} unfinished",
+        f"{objects} objects, {damaged} in quarantine, {left} unfinished"
+        + (" (the next run removes what no other one works on)" if left else ""),
         f"look at {home.store / 'quarantine'}" if damaged else "",
     )
     yield Check(

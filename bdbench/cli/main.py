@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -14,31 +14,28 @@ from typing import Any
 
 import click
 
-from bdbench.api.errors import BdbenchError
+from bdbench.api.errors import BdbenchError, InputError, PluginError
+from bdbench.cli.exits import Exit
 
-__all__ = ["COMMANDS", "Exit", "main", "run"]
+__all__ = ["COMMANDS", "main", "run"]
 
 COMMANDS = {
     "run": "Run a suite: compare defenses on one shared victim.",
     "defend": "Apply defenses to a checkpoint of your own.",
     "leaderboard": "Show the comparison of a finished run.",
+    "report": "Write a comparison to a file: HTML, LaTeX, Markdown and more.",
+    "compare": "Compare two defenses, or two runs: what changed, is it significant?",
+    "reproduce": "Run a finished run again from its own record; say what differs.",
+    "cite": "Print BibTeX for everything in a comparison.",
     "list": "List the components that are installed.",
     "show": "Explain a component: what it does and what can be set.",
-    "plugins": "List plugins, with their states and reasons.",
+    "plugins": "List plugins; search, info, install, uninstall, verify.",
+    "export-lock": "Write down the plugins, versions and code behind a suite.",
+    "check": "Check a plugin: does it keep to the rules of its kind?",
+    "new": "Write a plugin of your own to start from, complete and working.",
     "ui": "Open the MLflow UI over all runs.",
     "doctor": "Check this machine and this installation.",
 }
-
-
-class Exit(enum.IntEnum):
-    """How a command ends."""
-
-    OK = 0
-    SOME_CELLS_FAILED = 1
-    INTERRUPTED = 2
-    INTERNAL_ERROR = 3
-    BAD_INPUT = 4
-    NOTHING_TO_RUN = 5
 
 
 @contextlib.contextmanager
@@ -90,14 +87,15 @@ class _LazyGroup(click.Group):
 
 
 def _module(name: str) -> str:
-    return {"list": "listing"}.get(name, name)
+    return {"list": "listing", "export-lock": "lock"}.get(name, name)
 
 
 @click.command(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BDBENCH"},
-    epilog="Exit codes: 0 ok, 1 some cells failed, 2 interrupted, 3 internal error, "
-    "4 usage, configuration or plugin error, 5 nothing to run.",
+    epilog="Exit codes: 0 ok, 1 some cells failed or were not reproduced, 2 interrupted, "
+    "3 internal error, 4 usage, configuration or plugin error, 5 nothing to run, "
+    "6 a row fails a check.",
 )
 @click.version_option(package_name="bdbench", prog_name="bdbench")
 def main() -> None:
@@ -110,6 +108,9 @@ def main() -> None:
 def run(arguments: list[str] | None = None) -> None:
     """The console script: runs a command and exits with one of the documented codes."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show an arrow is no reason to fail; JSON stays JSON.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = main.main(args=arguments, prog_name="bdbench", standalone_mode=False)
     except click.exceptions.Abort:
@@ -129,7 +130,9 @@ def _explain(error: Exception, *, debug: bool) -> Exit:
         click.echo(_harmless(traceback.format_exc()), err=True, nl=False)
     if isinstance(error, BdbenchError):
         click.echo(_harmless(f"bdbench: {error}"), err=True)
-        return Exit.BAD_INPUT
+        # Neither what was given nor a plugin: something on the way broke.
+        given = isinstance(error, InputError | PluginError)
+        return Exit.BAD_INPUT if given else Exit.SOME_CELLS_FAILED
     text = f"bdbench: internal error: {type(error).__name__}: {error}."
     text += "" if debug else " Next: add --debug and report what it prints."
     click.echo(_harmless(text), err=True)

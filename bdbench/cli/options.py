@@ -62,10 +62,16 @@ def _disable(_context: click.Context, _parameter: click.Parameter, names: tuple[
         os.environ["BDBENCH_DISABLE_PLUGINS"] = ",".join([*filter(None, [before]), *names])
 
 
-def make_host() -> Host:
-    """All plugins, with one warning line for each that could not be loaded."""
+def make_host(*, tell_broken: bool = True) -> Host:
+    """All plugins, with a warning for each that is not loaded, and for names that none has.
+
+    Args:
+        tell_broken: Whether to warn of plugins; not where they are listed anyhow.
+    """
     host = Host()
-    for plugin in host.broken():
+    for unknown in host.unknown:
+        say(f"warning: BDBENCH_DISABLE_PLUGINS or --no-plugin: {unknown}")
+    for plugin in host.broken() if tell_broken else []:
         say(f"warning: plugin {plugin.id} is {plugin.state}: {plugin.reason}")
     return host
 

@@ -44,8 +44,8 @@ class _Progress:
 
     def __init__(self, plan: Plan, stored: set[str]) -> None:
         self.plan = plan
-        self.missing = plan.missing(stored)
-        self.states = dict.fromkeys(self.missing, "waiting")
+        # Grows by what turns out to be damaged, and is computed anew.
+        self.states = dict.fromkeys(plan.missing(stored), "waiting")
         self.began = time.monotonic()
         self.running: dict[str, tuple[str, float]] = {}
         self.seconds: dict[str, list[float]] = defaultdict(list)
@@ -84,7 +84,7 @@ class _Progress:
         for key, state in self.states.items():
             if state in {"finished", "failed"}:
                 continue
-            times = self.seconds[self.missing[key].kind]
+            times = self.seconds[self.plan.stages[key].kind]
             if not times:
                 return None
             gone = time.monotonic() - self.running[key][1] if key in self.running else 0.0
@@ -97,13 +97,13 @@ class _Plain(_Progress):
 
     def __enter__(self) -> Self:
         cells = self.plan.cells
-        click.echo(f"{len(cells)} cells, {len(self.missing)} stages to run", err=True)
+        click.echo(f"{len(cells)} cells, {len(self.states)} stages to run", err=True)
         return self
 
     def on_stage(self, event: StageEvent) -> None:
         super().on_stage(event)
         if event.status in {"finished", "failed"}:
-            text = f"[{self.done}/{len(self.missing)}] {event.kind} {event.label}: {event.status}"
+            text = f"[{self.done}/{len(self.states)}] {event.kind} {event.label}: {event.status}"
             click.echo(visible(f"{text} after {event.seconds:.1f} s"), err=True)
 
 
@@ -135,7 +135,7 @@ class _Live(_Progress):
         left = self.remaining()
         names = "; ".join(visible(name) for name, _ in list(self.running.values())[:4])
         estimate = "" if left is None or not self.running else f", about {_clock(left)} to go"
-        return f"{self.done}/{len(self.missing)} stages, {_clock(gone)} gone{estimate}" + (
+        return f"{self.done}/{len(self.states)} stages, {_clock(gone)} gone{estimate}" + (
             f"\nnow: {names}" if names else ""
         )
 
@@ -169,7 +169,7 @@ class _Live(_Progress):
             table.add_column(title, justify="left" if title == "stage" else "right")
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for key, state in self.states.items():
-            counts[self.missing[key].kind][state] += 1
+            counts[self.plan.stages[key].kind][state] += 1
         for kind, count in counts.items():
             numbers = (count["finished"], count["started"], count["failed"], count.total())
             table.add_row(kind, *map(str, numbers))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bdbench.cli.exits import Exit
+from bdbench.cli.lock import check_components, check_installation
 from bdbench.cli.options import as_json, common, echo_json, home_option, make_host, say, wants_debug
 from bdbench.home import Home, resolve_home
 from bdbench.host.catalog import Host
@@ -15,8 +17,10 @@ from bdbench.host.configure import configure
 from bdbench.results.render.cells import visible
 from bdbench.store.objects import Store
 from bdbench.suite.load import load_suite
+from bdbench.suite.pinned import check_before_import
 from bdbench.suite.plan import Plan, Wanted
 from bdbench.suite.planning import build_plan
+from bdbench.suite.reader import parse_value
 from bdbench.suite.resolve import ResolvedSuite, resolve
 
 if TYPE_CHECKING:
@@ -63,7 +67,19 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str | N
 @click.option("--attack", "attacks", multiple=True, metavar="NAME", help="Only this attack.")
 @click.option("--defense", "defenses", multiple=True, metavar="NAME", help="Only this defense.")
 @click.option("--executor", default="local", show_default=True, help="How stages are run.")
+@click.option(
+    "--executor-set",
+    "executor_settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the executor, e.g. isolation=landlock or memory_gib=8; see `bdbench show`.",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Stages at a time (local executor).")
+@click.option(
+    "--locked",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Refuse to run unless everything is as this lock says; see `bdbench export-lock`.",
+)
 @click.option(
     "--display",
     type=click.Choice(["auto", "live", "plain", "none"]),
@@ -82,7 +98,9 @@ def run(
     limit: int | None,
     seeds: list[int] | None,
     executor: str,
+    executor_settings: tuple[str, ...],
     workers: int | None,
+    locked: Path | None,
     display: str,
     **filters: tuple[str, ...],
 ) -> int:
@@ -91,6 +109,9 @@ def run(
     What is there already is not computed again: the same command continues after an
     interruption, and computes nothing when nothing is missing.
     """
+    # Before the host imports what is installed.
+    lock = check_installation(locked) if locked else None
+    check_before_import(suite, overrides)
     host = make_host()
     overrides = (
         *overrides,
@@ -98,14 +119,16 @@ def run(
         *([f"seeds={seeds}"] if seeds is not None else []),
     )
     resolved = resolve(load_suite(suite, host, overrides, local), host)
+    if lock and locked:
+        check_components(locked, lock, resolved)
     plan = build_plan(resolved, _wanted(resolved, filters))
     place = resolve_home(home)
     if not plan.cells:
         say("nothing to run: no cell of the suite passes the filters")
-        return 5
+        return Exit.NOTHING_TO_RUN
     if plan_only:
         return _show_plan(plan, place, as_json=as_json)
-    chosen = _executor(host, executor, workers)
+    chosen = _executor(host, executor, executor_settings, workers)
     result = _run(plan, host, place, chosen, display)
     return _report(result, plan, place, suite, as_json=as_json)
 
@@ -132,9 +155,14 @@ def _wanted(resolved: ResolvedSuite, filters: Mapping[str, tuple[str, ...]]) -> 
     )
 
 
-def _executor(host: Host, name: str, workers: int | None) -> Executor:
+def _executor(host: Host, name: str, settings: tuple[str, ...], workers: int | None) -> Executor:
     component = host.find("executor", name, where="--executor")
-    values = {} if workers is None else {"workers": workers}
+    values: dict[str, Any] = {} if workers is None else {"workers": workers}
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator:
+            raise click.UsageError(f"--executor-set {setting}: write KEY=VALUE")
+        values[key] = parse_value(text, "--executor-set")
     config = configure(host, component, values, where=f"--executor {name}")
     executor: Executor = host.load_class(component)(config)
     return executor
@@ -150,52 +178,64 @@ def _run(plan: Plan, host: Host, home: Home, executor: Executor, display: str) -
 
 
 def _report(result: RunResult, plan: Plan, home: Home, suite: str, *, as_json: bool) -> int:
-    from bdbench.results.render.table import TableReporter  # noqa: PLC0415 -- rich
+    from bdbench.results.render.table import render_for_terminal  # noqa: PLC0415 -- rich
     from bdbench.results.runs import read_comparison  # noqa: PLC0415
 
     comparison = read_comparison(result.folder)
     if as_json:
         echo_json(comparison)
     else:
-        click.echo(TableReporter(None).render(comparison), nl=False)
+        click.echo(render_for_terminal(comparison), nl=False, color=True)
     for warning in result.warnings:
         say(f"warning: {warning}")
-    for error in result.errors.values():
-        _say_error(error)
+    _say_errors(result, plan)
     status = {record.status for record in result.records}
     if not result.interrupted:
-        _say_what_next(suite, plan.resolved.suite.name, home, result.folder)
+        _say_what_next(suite, plan, home, result.folder)
     if result.interrupted:
         say("interrupted: the same command continues where it stopped")
-        return 2
+        return Exit.INTERRUPTED
     if status == {"incompatible"}:
         say("nothing to run: no cell can run; `bdbench run --plan` says why")
-        return 5
+        return Exit.NOTHING_TO_RUN
     if result.errors:
         # What a user can mend is told apart from what broke by itself.
         bad_input = any(error["type"] != "Crash" for error in result.errors.values())
-        return 4 if bad_input else 1
-    return 0
+        return Exit.BAD_INPUT if bad_input else Exit.SOME_CELLS_FAILED
+    return Exit.OK
 
 
-def _say_what_next(suite: str, name: str, home: Home, folder: Path) -> None:
+def _say_what_next(suite: str, plan: Plan, home: Home, folder: Path) -> None:
+    from bdbench.results.statistics import MIN_SEEDS  # noqa: PLC0415 -- brings in numpy
+
+    name = plan.resolved.suite.name
     option = "" if home == resolve_home() else f" --home {home.path}"
     commands = {
         f"bdbench ui{option}": "every run, metric and prediction, in MLflow",
+        f"bdbench report {name}{option}": "one page with everything, for a browser",
         f"bdbench leaderboard {name} --markdown{option}": "this table, for elsewhere",
-        f"bdbench run {suite} --seeds 0,1,2{option}": "three seeds, as a comparison needs",
     }
+    if len(plan.resolved.suite.seeds) < MIN_SEEDS:
+        more = f"bdbench run {suite} --seeds 0,1,2{option}"
+        commands[more] = "three seeds, as a comparison needs"
     width = max(map(len, commands))
     lines = (f"  {command:<{width}}  {what}" for command, what in commands.items())
     say("\n".join(["", "What next:", *lines, f"Records: {folder}"]))
 
 
-def _say_error(error: Any) -> None:
+def _say_errors(result: RunResult, plan: Plan) -> None:
+    """Each error once, with the first stage that it ended and how many others."""
     from bdbench.api.errors import error_from_dict  # noqa: PLC0415 -- only where it failed
 
-    say(f"error: {error_from_dict(dict(error))}")
-    if wants_debug() and error.get("traceback"):
-        say(error["traceback"])
+    stages: dict[str, list[str]] = {}
+    for key, error in result.errors.items():
+        stages.setdefault(str(error_from_dict(dict(error))), []).append(key)
+    for text, (key, *others) in stages.items():
+        stage = plan.stages[key]
+        more = f" and {len(others)} more" if others else ""
+        say(f"error: {stage.kind} ({stage.label}){more}: {text}")
+        if wants_debug() and result.errors[key].get("traceback"):
+            say(result.errors[key]["traceback"])
 
 
 # --- the plan ---------------------------------------------------------------------------------
@@ -212,7 +252,7 @@ def _show_plan(plan: Plan, home: Home, *, as_json: bool) -> int:
         echo_json(_plan_document(plan, stored, kinds))
     else:
         _print_plan(plan, stored, kinds)
-    return 5 if set(counts) == {"incompatible"} else 0
+    return Exit.NOTHING_TO_RUN if set(counts) == {"incompatible"} else Exit.OK
 
 
 def _plan_document(plan: Plan, stored: set[str], kinds: dict[str, int]) -> dict[str, Any]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 import click
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from bdbench.api import DefenseSpec, MetricSpec, PluginError
+from bdbench.api import (
+    AttackSpec,
+    ComponentConfig,
+    DefenseConfig,
+    DefenseSpec,
+    MetricSpec,
+    PluginError,
+)
 from bdbench.cli.listing import KINDS
 from bdbench.cli.options import as_json, common, echo_json, make_host
 from bdbench.host.catalog import Host
@@ -63,9 +71,18 @@ def _named(host: Host, name: str, kind: str | None) -> list[Component]:
 
     def helpfulness(error: PluginError) -> tuple[bool, bool]:
         """Whether it knows a plugin that would bring it, or the nearest name of all."""
-        return error.next.startswith(("install", "see `bdbench plugins")), error.next in nearest
+        return "`bdbench plugins" in error.next, error.next in nearest
 
-    raise max(errors, key=helpfulness)
+    best = max(errors, key=helpfulness)
+    if any(helpfulness(best)) or kind:
+        raise best
+    raise PluginError(
+        "there is no component of this name",
+        where="show",
+        found=name,
+        expected=f"the name of one, of any kind ({', '.join(kinds)})",
+        next="see `bdbench list`",
+    )
 
 
 def _describe(host: Host, component: Component) -> dict[str, Any]:
@@ -79,7 +96,8 @@ def _describe(host: Host, component: Component) -> dict[str, Any]:
         "api": spec.api,
         "summary": spec.summary,
         "tasks": sorted(spec.tasks),
-        "needs": spec.needs.describe() if isinstance(spec, DefenseSpec) else None,
+        "surfaces": sorted(spec.surfaces) if isinstance(spec, AttackSpec) else None,
+        "needs": _needs(spec, model) if isinstance(spec, DefenseSpec) else None,
         "citation": spec.citation,
         "config_schema": model.model_json_schema() if model else None,
     }
@@ -90,15 +108,17 @@ def _print(host: Host, component: Component) -> None:
     click.echo(visible(f"{spec.kind} {component.full_name} {component.version}"))
     click.echo(visible(f"  {spec.summary}"))
     click.echo(f"  tasks: {', '.join(sorted(spec.tasks))}")
+    model = host.load_config(component)
+    if isinstance(spec, AttackSpec):
+        click.echo(f"  surfaces: {', '.join(sorted(spec.surfaces)) or 'none'}")
     if isinstance(spec, DefenseSpec):
         click.echo(f"  stages: {', '.join(sorted(spec.stages)) or 'none'}")
-        click.echo(f"  needs: {spec.needs.describe()}")
+        click.echo(f"  needs: {_needs(spec, model)}")
     if isinstance(spec, MetricSpec):
         for value in spec.values:
             click.echo(visible(f"  {value.name} ({value.direction} is better): {value.summary}"))
     if spec.kind == "suite":
         click.echo("\n" + suite_file(host, component.full_name).read_text("utf-8"))
-    model = host.load_config(component)
     if model:
         click.echo("  settings:")
         _print_fields(model, "    ")
@@ -108,18 +128,36 @@ def _print(host: Host, component: Component) -> None:
         )
 
 
+def _needs(spec: DefenseSpec, model: type[ComponentConfig] | None) -> str:
+    """What it needs as a suite gets it that sets nothing."""
+    needs = spec.needs
+    if model and issubclass(model, DefenseConfig):
+        with suppress(ValidationError):  # something has to be set
+            needs = model().needs(needs)
+    return needs.describe()
+
+
 def _print_fields(model: type[BaseModel], indent: str) -> None:
     schema = model.model_json_schema()
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        nested = isinstance(kind, type) and issubclass(kind, BaseModel)
+        nested = _nested(field.annotation)
         default = "required" if field.is_required() else f"default {_shown(field.default)}"
-        allowed = _allowed(schema["properties"][name])
-        click.echo(f"{indent}{name}" + ("" if nested else f" ({allowed}, {default})"))
+        allowed = "" if nested else f"{_allowed(schema['properties'][name])}, "
+        # What is a mapping of its own anyway has no default worth reading.
+        shown = nested is None or nested is not field.annotation
+        click.echo(f"{indent}{name}" + (f" ({allowed}{default})" if shown else ""))
         if field.description:
             click.echo(f"{indent}    {field.description}")
         if nested:
-            _print_fields(kind, indent + "  ")  # type: ignore[arg-type]
+            _print_fields(nested, indent + "  ")
+
+
+def _nested(kind: Any) -> type[BaseModel] | None:
+    """The model behind a field that holds one, or may."""
+    for option in (kind, *get_args(kind)):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
 
 
 def _shown(value: Any) -> str:

@@ -5,20 +5,34 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bdbench.api import Checkpoint, Examples, InputError, Model, Recipe, SeedStream, Task
+from bdbench.api import (
+    Checkpoint,
+    ComponentConfig,
+    Examples,
+    InputError,
+    Model,
+    Recipe,
+    SeedStream,
+    Task,
+)
+from bdbench.engine.box import Box, Boxes
 from bdbench.engine.meter import Meter
 from bdbench.engine.rows import read_examples
+from bdbench.engine.torch_engine import TorchEngine
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
 from bdbench.store.objects import Store
 
-__all__ = ["Stage", "StageResult", "balanced_order", "environment"]
+__all__ = ["Setting", "Stage", "StageResult", "balanced_order", "environment"]
+
+SHOWN = ("model", "recipe", "precision")
+"""Settings of a stage that every component may know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +48,73 @@ class StageResult:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Stage:
-    """A stage at work: a pure function from inputs in the store to files in a folder.
+class Setting:
+    """What both sides of a component's call work with: the host's and the component's.
+
+    Args:
+        settings: What the plan says, as plain data.
+        host: Brings the components.
+        scratch: An empty folder for what is not kept.
+
+    Attributes:
+        meter: Counts what is used.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], host: Host, scratch: Path) -> None:
+        self.settings = settings
+        self.host = host
+        self.scratch = scratch
+        self.meter = Meter()
+
+    @property
+    def task(self) -> Task:
+        """What the victim is for."""
+        raise NotImplementedError
+
+    @property
+    def seeds(self) -> SeedStream:
+        """The stream of randomness."""
+        root, *path = self.settings["seeds"]
+        return SeedStream(root, tuple(path))
+
+    def configured(self, part: Mapping[str, Any]) -> ComponentConfig:
+        """A component's validated settings, from what the plan says of it."""
+        component = self.host.find(part["kind"], part["component"])
+        return configure(self.host, component, part["config"], where=part["label"])
+
+    def build(self, part: Mapping[str, Any]) -> Any:
+        """A component, from what the plan says of it."""
+        component = self.host.find(part["kind"], part["component"])
+        return self.host.load_class(component)(self.configured(part))
+
+    @cached_property
+    def model(self) -> Model:
+        """The cell's model family."""
+        component = self.host.find("model", self.settings["model"]["component"])
+        if not component.spec.works_for(self.task.name):
+            raise InputError(
+                "the model does not work for this task",
+                where=self.settings["model"]["label"],
+                found=self.task.name,
+                expected=", ".join(sorted(component.spec.tasks)),
+                next="choose another model or data set",
+            )
+        model: Model = self.build(self.settings["model"])
+        return model
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the host trains."""
+        return Recipe.model_validate(self.settings["recipe"])
+
+    @property
+    def engine(self) -> TorchEngine:
+        """Torch work, counted."""
+        return TorchEngine(self.model, self.settings["precision"], self.meter)
+
+
+class Stage(Setting):
+    """A stage at work, on the host's side: from inputs in the store to files in a folder.
 
     Args:
         document: What the plan says of it.
@@ -43,28 +122,29 @@ class Stage:
         scratch: An empty folder for what is not kept.
         store: Where its inputs are.
         host: Brings its components.
+        boxes: Starts the processes in which attacks, defenses and metrics act.
 
     Attributes:
-        meter: Counts what it uses.
+        boxed: Whether any component acted.
     """
 
     def __init__(
-        self, document: Mapping[str, Any], *, folder: Path, scratch: Path, store: Store, host: Host
+        self,
+        document: Mapping[str, Any],
+        *,
+        folder: Path,
+        scratch: Path,
+        store: Store,
+        host: Host,
+        boxes: Boxes,
     ) -> None:
+        super().__init__(document["settings"], host, scratch)
         self.kind: str = document["kind"]
         self.inputs: Mapping[str, Any] = document["inputs"]
-        self.settings: Mapping[str, Any] = document["settings"]
         self.folder = folder
-        self.scratch = scratch
         self.store = store
-        self.host = host
-        self.meter = Meter()
-
-    @property
-    def seeds(self) -> SeedStream:
-        """The stage's stream of randomness."""
-        root, *path = self.settings["seeds"]
-        return SeedStream(root, tuple(path))
+        self.boxed = False
+        self._boxes = boxes
 
     def input(self, role: str) -> Path:
         """The folder of an input, verified."""
@@ -93,37 +173,28 @@ class Stage:
         role = "poison" if "poison" in self.inputs else "data"
         return self.rows(role, "train")
 
-    def build(self, part: Mapping[str, Any]) -> Any:
-        """A component, from what the plan says of it."""
-        component = self.host.find(part["kind"], part["component"])
-        config = configure(self.host, component, part["config"], where=part["label"])
-        return self.host.load_class(component)(config)
+    def box(self, part: Mapping[str, Any], **setting: Any) -> Box:
+        """A box for a component to act in.
 
-    @cached_property
-    def model(self) -> Model:
-        """The cell's model family."""
-        component = self.host.find("model", self.settings["model"]["component"])
-        if not component.spec.works_for(self.task.name):
-            raise InputError(
-                "the model does not work for this task",
-                where=self.settings["model"]["label"],
-                found=self.task.name,
-                expected=", ".join(sorted(component.spec.tasks)),
-                next="choose another model or data set",
-            )
-        model: Model = self.build(self.settings["model"])
-        return model
+        Args:
+            part: What the plan says of it.
+            **setting: What its side works with besides its own settings and the task.
+        """
+        self.boxed = True
+        task = asdict(self.task)
+        shown = {name: self.settings[name] for name in SHOWN if name in self.settings}
+        config = self.configured(part)
+        readable = list(config.paths().values())
+        if config.hub_models():
+            readable += [_repository(name, part["label"]) for name in config.hub_models().values()]
+        whole = {"task": task, "part": part, "seeds": [0], **shown, **setting}
+        # Beside what the store is about to publish: links need the same file system.
+        return Box(self._boxes, self.store.temporary, whole, readable, self.meter)
 
     @property
-    def recipe(self) -> Recipe:
-        """How the host trains."""
-        return Recipe.model_validate(self.settings["recipe"])
-
-    @property
-    def precision(self) -> str:
-        """The arithmetic, ``bf16`` or ``fp32``."""
-        precision: str = self.settings["precision"]
-        return precision
+    def isolation(self) -> str | None:
+        """How well components were kept apart; None where none acted."""
+        return self._boxes.isolation if self.boxed else None
 
     def clean_rows(self) -> Examples:
         """The defender's clean rows, the same for every defense of a seed.
@@ -143,6 +214,14 @@ class Stage:
             )
         seeds = SeedStream(self.seeds.root).child("clean rows")
         return pool.select(balanced_order(pool, seeds)[:count])
+
+
+def _repository(name: str, label: str) -> Path:
+    """The folder of a repository in the Hub's cache, which its snapshots link into."""
+    # Brings in the Hub's client, which few runs need.
+    from bdbench.toolkit.hub_models import hub_folder  # noqa: PLC0415
+
+    return hub_folder(name, where=label).parents[1]
 
 
 def balanced_order(rows: Examples, seeds: SeedStream) -> list[int]:

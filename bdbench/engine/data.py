@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from bdbench.api import Dataset, Examples, InputError, SeedStream, Task
 from bdbench.engine.context import Stage, StageResult, balanced_order
-from bdbench.engine.rows import write_examples
+from bdbench.engine.rows import fingerprint, write_examples
 
-__all__ = ["make_data"]
+__all__ = ["blank_rows", "make_data"]
 
 
 def make_data(stage: Stage) -> StageResult:
@@ -29,6 +26,7 @@ def make_data(stage: Stage) -> StageResult:
         _check_split(f"{label}, {name} split", rows, splits.task, may_be_empty=name == "clean")
     _check_overlap(label, parts)
     counts = {}
+    blank: dict[str, int] = {}
     per_class: Mapping[Any, int] = {}
     for name, rows in parts.items():
         kept = rows
@@ -37,11 +35,22 @@ def make_data(stage: Stage) -> StageResult:
             kept = rows.select(sorted(order[:limit]))
         write_examples(kept, stage.folder / f"{name}.parquet")
         counts[name] = len(kept)
+        if empty := blank_rows(kept):
+            blank[name] = empty
         if name == "train":
             per_class = Counter(kept.labels) if splits.task.classes else {}
     (stage.folder / "task.json").write_text(json.dumps(asdict(splits.task)), "utf-8")
     named = {splits.task.classes[label]: count for label, count in sorted(per_class.items())}
-    return StageResult(notes={**splits.notes, "rows": counts, "train_per_class": named})
+    notes = {**splits.notes, "rows": counts, "train_per_class": named}
+    return StageResult(notes={**notes, **({"blank_rows": blank} if blank else {})})
+
+
+def blank_rows(rows: Examples) -> int:
+    """How many rows have a text in which there is nothing but white space."""
+    return sum(
+        any(isinstance(value, str) and not value.strip() for value in rows.row(row).values())
+        for row in range(len(rows))
+    )
 
 
 def _check_split(where: str, rows: Examples, task: Task, *, may_be_empty: bool) -> None:
@@ -78,14 +87,14 @@ def _check_split(where: str, rows: Examples, task: Task, *, may_be_empty: bool) 
 def _check_overlap(label: str, parts: dict[str, Examples]) -> None:
     """No row may be in two splits: a defender's clean row must be news to the victim."""
     prints = {
-        name: {_fingerprint(rows, row) for row in range(len(rows))} for name, rows in parts.items()
+        name: {fingerprint(rows, row) for row in range(len(rows))} for name, rows in parts.items()
     }
     for one, other in (("train", "test"), ("clean", "test"), ("clean", "train")):
         shared = prints[one] & prints[other]
         if shared:
             rows = parts[one]
             example = next(
-                rows.row(row) for row in range(len(rows)) if _fingerprint(rows, row) in shared
+                rows.row(row) for row in range(len(rows)) if fingerprint(rows, row) in shared
             )
             raise InputError(
                 f"the {one} and {other} rows overlap",
@@ -94,17 +103,3 @@ def _check_overlap(label: str, parts: dict[str, Examples]) -> None:
                 expected="no input in two splits",
                 next="set `duplicates: drop` for the data set, or take the rows out",
             )
-
-
-def _fingerprint(rows: Examples, row: int) -> bytes:
-    digest = hashlib.sha256()
-    for name in sorted(rows.inputs):
-        digest.update(_bytes(rows.inputs[name][row]))
-        digest.update(b"\0")
-    return digest.digest()
-
-
-def _bytes(value: Any) -> bytes:
-    if isinstance(value, np.ndarray):
-        return value.tobytes()
-    return value if isinstance(value, bytes) else repr(value).encode()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from bdbench.api import Checkpoint, Examples, Model, NonFiniteError, Outputs
+from bdbench.api import Model, NonFiniteError, Outputs
 from bdbench.engine.batching import evaluation_batches
 from bdbench.engine.meter import Meter
 from bdbench.engine.numerics import autocast, device
@@ -29,18 +30,16 @@ def to_device(batch: Any) -> Any:
 def predict(
     model: Model,
     module: torch.nn.Module,
-    like: Checkpoint,
-    rows: Examples,
+    items: Sequence[Any],
     *,
     precision: str,
     meter: Meter,
 ) -> Outputs:
-    """What a model says of each row, in the order of the rows.
+    """What a model says of each encoded row, in their order.
 
     Raises:
         NonFiniteError: An output is NaN or infinite: the largest of NaNs would be class 0.
     """
-    items = model.encode(rows, like)
     sizes = [model.size(item) for item in items]
     module.to(device()).eval()
     order: list[int] = []

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 
 from bdbench.api import Checkpoint, NonFiniteError
 
-__all__ = ["autocast", "check_finite_weights", "device", "seeded", "settle"]
+__all__ = [
+    "autocast",
+    "check_finite_weights",
+    "check_weight_files",
+    "device",
+    "seeded",
+    "settle",
+    "share_changed",
+]
 
 
 def settle() -> None:
@@ -66,8 +76,6 @@ def check_weight_files(checkpoint: Checkpoint, where: str) -> None:
     Raises:
         NonFiniteError: Names the first tensor that has one.
     """
-    from safetensors import safe_open  # noqa: PLC0415 -- used by one function
-
     for path in checkpoint.weight_files():
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 -- not a mapping
@@ -79,3 +87,27 @@ def check_weight_files(checkpoint: Checkpoint, where: str) -> None:
                         found="NaN or infinite values",
                         expected="finite numbers",
                     )
+
+
+def share_changed(before: Checkpoint, after: Checkpoint) -> float:
+    """The share of all weights that are not what they were."""
+    places: dict[str, Path] = {}
+    for path in before.weight_files():
+        with safe_open(path, framework="pt") as file:
+            places |= dict.fromkeys(file.keys(), path)
+    changed = total = 0
+    for path in after.weight_files():
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 -- not a mapping
+                new = file.get_tensor(name)
+                total += new.numel()
+                if name not in places:
+                    changed += new.numel()
+                    continue
+                with safe_open(places[name], framework="pt") as old_file:
+                    old = old_file.get_tensor(name)
+                if old.shape != new.shape:  # an adapter of another rank
+                    changed += new.numel()
+                    continue
+                changed += int((old.to(torch.float32) != new.to(torch.float32)).sum())
+    return changed / total

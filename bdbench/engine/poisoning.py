@@ -7,11 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bdbench.api import Examples, PoisonConfig, Poisoning, Surface
-from bdbench.engine.attacking import attacker_view, build_attack
+from bdbench.api import Examples, PoisonConfig, Surface
+from bdbench.engine.attacker import attacker, broken_claim
 from bdbench.engine.context import Stage, StageResult
 from bdbench.engine.rows import write_examples
-from bdbench.engine.triggering import broken_claim, same_row, show_triggers
+from bdbench.engine.triggering import same_row, show_triggers
 
 __all__ = ["make_poison"]
 
@@ -23,22 +23,22 @@ def make_poison(stage: Stage) -> StageResult:
     poisoned; no defender sees it) and what `show_triggers` writes, unless the attack has to
     probe the victim first.
     """
-    attack, spec = build_attack(stage)
-    label = stage.settings["attack"]["label"]
-    config, target = attack.config, attack.target(stage.task)
+    part = stage.settings["attack"]
     clean = stage.rows("data", "train")
-    train, mask, notes = clean, [False] * len(clean), {}
-    if Surface.DATA in spec.surfaces:
-        poisoning: Poisoning = attack.poison(attacker_view(stage), stage.seeds.child("train"))
-        train, mask = poisoning.train, [bool(marked) for marked in poisoning.mask]
-        notes = dict(poisoning.notes)
-        _check_poisoning(label, clean, train, mask, config)
-    write_examples(train, stage.folder / "train.parquet")
-    pq.write_table(pa.table({"id": train.ids, "poisoned": mask}), stage.folder / "mask.parquet")
-    notes |= {"poisoned_rows": sum(mask), "poison_rate": round(sum(mask) / len(train), 6)}
-    if not spec.probes_victim:
-        notes |= show_triggers(stage, attack, spec)
-    return StageResult(notes=notes, values={"target": target})
+    train, mask = clean, [False] * len(clean)
+    notes: dict[str, Any] = {}
+    with attacker(stage) as attack:
+        if Surface.DATA in attack.spec.surfaces:
+            poisoning = attack.poison(stage.seeds.child("train"))
+            train, mask, notes = poisoning.train, list(poisoning.mask), dict(poisoning.notes)
+            _check_poisoning(attack.label, clean, train, mask, stage.configured(part))
+        write_examples(train, stage.folder / "train.parquet")
+        pq.write_table(pa.table({"id": train.ids, "poisoned": mask}), stage.folder / "mask.parquet")
+        notes |= {"poisoned_rows": sum(mask), "poison_rate": round(sum(mask) / len(train), 6)}
+        # Only now, when it can poison no more, is the attack shown a test row.
+        if not attack.spec.probes_victim:
+            notes |= show_triggers(stage, attack)
+        return StageResult(notes=notes, values={"target": attack.target})
 
 
 def _check_poisoning(

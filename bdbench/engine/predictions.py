@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bdbench.api import ABSTAIN, Examples, Predictions
+from bdbench.api import ABSTAIN, Checkpoint, Examples, Predictions
 from bdbench.engine.context import Stage, StageResult
 from bdbench.engine.screening import Screened, read_screened, rows_shown, screen_rows
-from bdbench.engine.torch_engine import TorchEngine
+from bdbench.results.predictions import FILE, SCREENING
+from bdbench.toolkit.cutting import CutsRows
 
-__all__ = ["FILE", "make_predictions", "read_predictions"]
+__all__ = ["make_predictions", "read_predictions"]
 
-FILE = "predictions.parquet"
 COLUMN = "output."
 
 
@@ -24,21 +25,32 @@ def make_predictions(stage: Stage) -> StageResult:
     """Screens the rows, asks the model, and writes one line per row.
 
     Columns: ``id``, ``label``, ``rejected``, ``score`` and ``rewritten`` (both null without a
-    screen) and ``output.<column>`` for what the model said.
+    screen) and ``output.<column>`` for what the model said. Where the family can tell, the notes
+    say how many rows were cut (``cut_rows``), and how many triggers with them
+    (``triggers_cut_off``: the model reads of the row what it reads without the trigger).
     """
+    values: dict[str, Any] = {}
+    checkpoint = stage.checkpoint("model")
     if "screened" in stage.inputs:
         screened = read_screened(stage.input("screened"))
         given = screened.before
     else:
         given = rows_shown(stage)
-        screened = screen_rows(stage, given, stage.checkpoint("model"))
-    checkpoint = stage.checkpoint("model")
-    engine = TorchEngine(stage.model, stage.precision, stage.meter)
-    outputs = dict(engine.predict(engine.load(checkpoint), checkpoint, screened.after))
+        began = stage.meter.cost()
+        screened = screen_rows(stage, given, checkpoint)
+        if screened.scores is not None:
+            # The defense's own cost; what the host's predictions take is not.
+            values[SCREENING] = stage.meter.cost().since(began).model_dump()
+    engine = stage.engine
+    items = engine.model.encode(screened.after, checkpoint)
+    outputs = dict(engine.answers(engine.load(checkpoint), items))
     if "prediction" in outputs:
         outputs["prediction"] = np.where(screened.rejected, ABSTAIN, outputs["prediction"])
     _write(stage.folder / FILE, given, outputs, screened)
-    return StageResult(notes=screened.notes, values={"selection": screened.selection})
+    return StageResult(
+        notes={**screened.notes, **_cut(stage, checkpoint, screened, items)},
+        values={**values, "selection": screened.selection},
+    )
 
 
 def read_predictions(folder: Path) -> Predictions:
@@ -57,6 +69,25 @@ def read_predictions(folder: Path) -> Predictions:
         scores=None if scores.null_count == len(scores) else scores.to_numpy(),
         rewritten=None if rewritten.null_count == len(rewritten) else rewritten.to_numpy(),
     )
+
+
+def _cut(
+    stage: Stage, checkpoint: Checkpoint, screened: Screened, items: Sequence[Any]
+) -> dict[str, Any]:
+    """How many rows the model read only a part of, and of how many it read no trigger."""
+    model = stage.engine.model
+    if not isinstance(model, CutsRows):
+        return {}
+    cut = [row for row, item in enumerate(items) if model.is_cut(item)]
+    notes: dict[str, Any] = {"cut_rows": len(cut)} if cut else {}
+    if cut and "triggered" in stage.inputs and screened.rewritten is None:
+        test = stage.rows("data", "test")
+        places = {row_id: row for row, row_id in enumerate(test.ids)}
+        bare = test.select([places[screened.after.ids[row]] for row in cut])
+        without = model.encode(bare, checkpoint)
+        same = sum(items[row] == item for row, item in zip(cut, without, strict=True))
+        notes["triggers_cut_off"] = same
+    return notes
 
 
 def _write(

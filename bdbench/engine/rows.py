@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from bdbench.api import Examples, InputError
 
-__all__ = ["read_examples", "write_examples"]
+__all__ = ["fingerprint", "read_examples", "write_examples"]
 
 ID, LABEL, INPUT = "id", "label", "input."
 
@@ -29,15 +30,30 @@ def write_examples(examples: Examples, path: Path) -> None:
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
-def read_examples(path: Path) -> Examples:
+def read_examples(source: Path | pa.BufferReader) -> Examples:
     """Reads what `write_examples` wrote."""
-    table = pq.read_table(path)
+    table = pq.read_table(source)
     inputs = {
         name.removeprefix(INPUT): _values(table.column(name))
         for name in table.column_names
         if name.startswith(INPUT)
     }
     return Examples(inputs, _values(table.column(LABEL)), table.column(ID).to_pylist())
+
+
+def fingerprint(rows: Examples, row: int) -> bytes:
+    """A digest of a row's inputs; neither its place nor its label counts."""
+    digest = hashlib.sha256()
+    for name in sorted(rows.inputs):
+        digest.update(_bytes(rows.inputs[name][row]))
+        digest.update(b"\0")
+    return digest.digest()
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    return value if isinstance(value, bytes) else repr(value).encode()
 
 
 def _column(name: str, values: Sequence[Any]) -> pa.Array:

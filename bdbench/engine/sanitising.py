@@ -1,18 +1,21 @@
-"""A defense outside any benchmark: on a checkpoint of the user's own."""
+"""A defense outside any benchmark: on a checkpoint of the user's own.
+
+A checkpoint may also be a LoRA adapter. It has no classes and is never loaded as a model, so that
+only what works on weight files can be done with it.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
-from safetensors import safe_open
 
 from bdbench.api import (
     Checkpoint,
@@ -24,16 +27,37 @@ from bdbench.api import (
     InputError,
     Model,
     Needs,
+    Recipe,
     SeedStream,
     Task,
 )
+from bdbench.engine.base_weights import likened
+from bdbench.engine.data import blank_rows
 from bdbench.engine.meter import Meter
-from bdbench.engine.numerics import check_weight_files, settle
+from bdbench.engine.numerics import check_weight_files, settle, share_changed
 from bdbench.engine.torch_engine import TorchEngine
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
+from bdbench.toolkit.cutting import CutsRows
 
-__all__ = ["Given", "read_task", "sanitise"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Given", "Teller", "is_adapter", "read_task", "sanitise"]
+
+_ADAPTER = "adapter_config.json"
+
+
+class Teller(Protocol):
+    """Is told what goes on."""
+
+    def now(self, text: str) -> None:
+        """What begins."""
+        ...
+
+    def done(self, text: str) -> None:
+        """What is to be read later, too."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +65,92 @@ class Given:
     """What a user has.
 
     Attributes:
-        checkpoint: The doubtful model: a classifier as transformers saves it.
+        checkpoint: The doubtful model: a classifier as transformers saves it, or an adapter.
         task: What it is for.
-        model: The family that loads it.
+        model: The family that loads it; None for an adapter.
         base: The family that prepares the clean pre-trained weights; None without them.
         references: Other models for the same task.
         clean: Labelled clean rows; None without them.
         seed: For everything that is random.
         precision: ``fp32`` or ``bf16``.
+        origins: Where the base and the clean rows come from and what else the report repeats.
     """
 
     checkpoint: Checkpoint
     task: Task
-    model: Model
+    model: Model | None
     base: Model | None
     references: tuple[Checkpoint, ...]
     clean: Examples | None
     seed: int
     precision: str
+    origins: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Engine(TorchEngine):
+    """Torch work of which each pass over rows is told; none on an adapter."""
+
+    def __init__(self, given: Given, meter: Meter, teller: Teller) -> None:
+        if given.model is not None:
+            super().__init__(given.model, given.precision, meter)
+        self._checkpoint = given.checkpoint
+        self._loads = given.model is not None
+        self._teller = teller
+        self._passes = 0
+        self._of = ""
+
+    def load(self, checkpoint: Checkpoint) -> torch.nn.Module:
+        if not self._loads:
+            raise InputError(
+                "the defense needs a whole model",
+                where=str(self._checkpoint.folder),
+                found=f"{_ADAPTER}, which makes it an adapter to another model",
+                expected="a classifier as transformers saves it",
+                next="fold the adapter into its base (`merge_and_unload` of PEFT), save that and"
+                " name its folder; of adapters as they are, `merge` makes a new one",
+            )
+        return super().load(checkpoint)
+
+    def fine_tune(
+        self,
+        module: torch.nn.Module,
+        like: Checkpoint,
+        rows: Examples,
+        recipe: Recipe,
+        *arguments: Any,
+        **options: Any,
+    ) -> None:
+        self._passes, self._of = 0, f" of {recipe.epochs}"
+        super().fine_tune(module, like, rows, recipe, *arguments, **options)
+        self._passes, self._of = 0, ""
+
+    def batches(
+        self, like: Checkpoint, rows: Examples, batch_size: int, seeds: SeedStream
+    ) -> Iterator[tuple[Any, Sequence[Any]]]:
+        self._passes += 1
+        self._teller.now(f"  pass {self._passes}{self._of} over {len(rows)} rows")
+        return super().batches(like, rows, batch_size, seeds)
+
+
+def is_adapter(checkpoint: Path) -> bool:
+    """Whether the folder holds a LoRA adapter, as PEFT saves one."""
+    return (checkpoint / _ADAPTER).is_file()
 
 
 def read_task(checkpoint: Path, fields: tuple[str, ...]) -> Task:
-    """The task of a classifier, from its ``config.json``.
+    """The task of a classifier, from its ``config.json``; that of an adapter has no classes.
 
     Raises:
         InputError: The folder does not hold a classifier.
     """
+    if is_adapter(checkpoint):
+        return Task(_ADAPTER, fields, ())
     path = checkpoint / "config.json"
     try:
-        names: dict[str, str] = json.loads(path.read_text("utf-8"))["id2label"]
+        config = json.loads(path.read_text("utf-8"))
+        names = config["id2label"] if "id2label" in config else _usual_names(config)
         classes = tuple(names[str(number)] for number in range(len(names)))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "the checkpoint does not say which classes it has",
             where=str(path),
@@ -83,8 +162,19 @@ def read_task(checkpoint: Path, fields: tuple[str, ...]) -> Task:
     return Task(name, fields, classes)
 
 
+def _usual_names(config: Mapping[str, Any]) -> dict[str, str]:
+    """What transformers calls two classes, and does not write down."""
+    if not any(name.endswith("ForSequenceClassification") for name in config["architectures"]):
+        raise KeyError("id2label")
+    return {str(number): f"LABEL_{number}" for number in range(2)}
+
+
 def sanitise(
-    host: Host, given: Given, steps: Sequence[tuple[str, dict[str, Any]]], out: Path
+    host: Host,
+    given: Given,
+    steps: Sequence[tuple[str, dict[str, Any]]],
+    out: Path,
+    teller: Teller,
 ) -> dict[str, Any]:
     """Applies repairs in order and writes the repaired checkpoint.
 
@@ -93,37 +183,46 @@ def sanitise(
         given: What the user has.
         steps: Each defense's name and settings.
         out: A folder that does not exist yet; it appears whole or not at all.
+        teller: Is told of warnings, steps and passes over rows.
 
     Returns:
-        The report: what was given, what each step noted, what changed, accuracy on the clean
-        rows before and after, cost.
+        The report: what was given and what is to be said against it, what each step noted, what
+        changed, accuracy on the clean rows before and after, cost.
 
     Raises:
         InputError: Something that a defense needs is not there, or cannot be used.
     """
     settle()
     meter = Meter()
-    engine = TorchEngine(given.model, given.precision, meter)
+    engine = _Engine(given, meter, teller)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".defending-") as scratch:
         work = Path(scratch)
         check_weight_files(given.checkpoint, str(given.checkpoint.folder))
+        rows = _look_at_rows(given)
+        for warning in rows["warnings"]:
+            teller.done(f"warning: {warning}")
         before = _accuracy(engine, given.checkpoint, given.clean)
         checkpoint = given.checkpoint
         notes: list[dict[str, Any]] = []
         for index, (name, values) in enumerate(steps):
             workspace = work / str(index)
             workspace.mkdir()
+            began = time.monotonic()
+            step = f"[{index + 1}/{len(steps)}] {name}"
+            teller.now(f"{step} ...")
             checkpoint, note = _apply(host, given, engine, name, values, checkpoint, workspace)
             notes.append({"defense": name, "settings": values, "notes": note})
+            teller.done(f"{step}: done after {time.monotonic() - began:.1f} s")
         report = {
             "schema": "bdbench.defend/1",
             "checkpoint": str(given.checkpoint.folder),
             "classes": list(given.task.classes),
-            "clean_rows": 0 if given.clean is None else len(given.clean),
+            **given.origins,
+            **rows,
             "references": [str(item.folder) for item in given.references],
             "steps": notes,
-            "parameters_changed": _changed(given.checkpoint, checkpoint),
+            "parameters_changed": share_changed(given.checkpoint, checkpoint),
             "clean_accuracy_before": before,
             "clean_accuracy_after": _accuracy(engine, checkpoint, given.clean),
             "seed": given.seed,
@@ -138,10 +237,37 @@ def sanitise(
     return report
 
 
+def _look_at_rows(given: Given) -> dict[str, Any]:
+    """What the report says of the clean rows, and warnings for whoever reads its accuracies."""
+    found: dict[str, Any] = {"clean_rows": 0, "warnings": []}
+    if given.clean is None:
+        return found
+    rows, classes = given.clean, given.task.classes
+    counts = {name: list(rows.labels).count(number) for number, name in enumerate(classes)}
+    found |= {"clean_rows": len(rows), "clean_per_class": counts}
+    missing = [name for name, count in counts.items() if not count]
+    if missing:
+        found["warnings"].append(
+            f"no clean row of {', '.join(map(repr, missing))}: a repair can learn to answer with "
+            "the other classes only, and the accuracy on these rows would not show it"
+        )
+    blank = found["clean_blank"] = blank_rows(rows)
+    if blank:
+        found["warnings"].append(f"{blank} of {len(rows)} clean rows have an empty text")
+    if isinstance(given.model, CutsRows):
+        items = given.model.encode(rows, given.checkpoint)
+        cut = found["clean_cut"] = sum(map(given.model.is_cut, items))
+        if cut:
+            found["warnings"].append(
+                f"{cut} of {len(rows)} clean rows are longer than the model reads, and were cut"
+            )
+    return found
+
+
 def _apply(
     host: Host,
     given: Given,
-    engine: TorchEngine,
+    engine: _Engine,
     name: str,
     values: dict[str, Any],
     checkpoint: Checkpoint,
@@ -163,10 +289,11 @@ def _apply(
     _check_given(name, needs, given, spec.works_for(given.task.name))
     base = None
     if needs.base_weights and given.base is not None:
-        folder = workspace / "base"
-        folder.mkdir()
-        given.base.prepare(given.task, folder, SeedStream(given.seed).child("base"))
-        base = Checkpoint(folder)
+        prepared = workspace / "prepared"
+        prepared.mkdir()
+        given.base.prepare(given.task, prepared, SeedStream(given.seed).child("base"))
+        loaded = engine.load(checkpoint).state_dict()
+        base = likened(Checkpoint(prepared), checkpoint, loaded, workspace / "base")
     room = workspace / "room"
     room.mkdir()
     view = DefenderView(
@@ -189,7 +316,9 @@ def _apply(
 def _check_given(name: str, needs: Needs, given: Given, fits: bool) -> None:  # noqa: FBT001
     clean = 0 if given.clean is None else len(given.clean)
     lacking = ""
-    if not fits:
+    if not fits and given.model is None:
+        lacking, option = "a whole model", "fold the adapter into its base, and name that"
+    elif not fits:
         lacking, option = f"a task other than {given.task.name}", "choose another defense"
     elif needs.clean_rows > clean:
         lacking, option = f"{needs.clean_rows} clean rows", "give a file of them with --clean"
@@ -216,24 +345,3 @@ def _accuracy(engine: TorchEngine, checkpoint: Checkpoint, rows: Examples | None
         return None
     outputs = engine.predict(engine.load(checkpoint), checkpoint, rows)
     return float((outputs["prediction"] == np.asarray(rows.labels)).mean())
-
-
-def _changed(before: Checkpoint, after: Checkpoint) -> float:
-    """The share of all weights that are not what they were."""
-    places: dict[str, Path] = {}
-    for path in before.weight_files():
-        with safe_open(path, framework="pt") as file:
-            places |= dict.fromkeys(file.keys(), path)
-    changed = total = 0
-    for path in after.weight_files():
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 -- not a mapping
-                new = file.get_tensor(name)
-                total += new.numel()
-                if name not in places:
-                    changed += new.numel()
-                    continue
-                with safe_open(places[name], framework="pt") as old_file:
-                    old = old_file.get_tensor(name)
-                changed += int((old.to(torch.float32) != new.to(torch.float32)).sum())
-    return changed / total

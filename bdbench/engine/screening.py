@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bdbench.api import Checkpoint, Examples, InputError, Screening
+from bdbench.api import Checkpoint, Examples
 from bdbench.engine.context import Stage, StageResult
-from bdbench.engine.defending import build_defense, make_view
+from bdbench.engine.defender import defender
 from bdbench.engine.rows import read_examples, write_examples
 from bdbench.engine.triggering import same_row
 
@@ -85,49 +85,30 @@ def rows_shown(stage: Stage) -> Examples:
 
 
 def screen_rows(stage: Stage, rows: Examples, checkpoint: Checkpoint | None) -> Screened:
-    """Lets the stage's screens act in turn.
+    """Lets the stage's screens act in turn, each in a box of its own.
+
+    A screen stands before the model: it has the inputs and nothing else.
 
     Args:
         stage: Names the screens.
-        rows: What they see first, its labels hidden.
+        rows: What they see first.
         checkpoint: The model behind them; None where no screen looks at it.
     """
     rejected = np.zeros(len(rows), dtype=bool)
     scores: np.ndarray[Any, Any] | None = None
     notes: dict[str, Any] = {}
     selection: list[str] = []
-    # A screen stands before the model: it has the inputs and nothing else.
-    seen = blind = rows.with_labels([None] * len(rows))
-    for index, part in enumerate(stage.settings["screens"]):
-        defense, needs = build_defense(stage, part)
-        workspace = stage.scratch / f"screen-{index}"
-        workspace.mkdir()
-        view = make_view(stage, part, needs, workspace, checkpoint)
-        screening: Screening = defense.screen(seen, view)
-        _check_screening(part["label"], seen, screening)
-        seen = screening.examples.with_labels(blind.labels)
+    seen = rows
+    for part in stage.settings["screens"]:
+        with defender(stage, part, checkpoint) as defense:
+            screening = defense.screen(seen)
+        seen = screening.examples
         rejected |= np.asarray(screening.rejected, dtype=bool)
         latest = np.asarray(screening.scores, dtype=np.float64)
         scores = latest if scores is None else np.maximum(scores, latest)
         notes[part["label"]] = dict(screening.notes)
         selection.append(str(screening.selection))
-    after = seen.with_labels(rows.labels)
     if scores is None:
-        return Screened(rows, after, rejected)
-    rewritten = np.array([not same_row(blind, seen, row) for row in range(len(rows))], dtype=bool)
-    return Screened(rows, after, rejected, scores, rewritten, notes, selection)
-
-
-def _check_screening(label: str, rows: Examples, screening: Screening) -> None:
-    lengths = (len(screening.examples), len(screening.rejected), len(screening.scores))
-    same_ids = list(screening.examples.ids) == list(rows.ids)
-    finite = bool(np.isfinite(np.asarray(screening.scores, dtype=np.float64)).all())
-    if lengths != (len(rows),) * 3 or not same_ids or not finite:
-        raise InputError(
-            "a screen must answer for every row, in order, with finite scores",
-            where=label,
-            found=f"{lengths} rows, decisions and scores; ids "
-            f"{'kept' if same_ids else 'changed'}; scores {'finite' if finite else 'not finite'}",
-            expected=f"{len(rows)} of each",
-            next="tell the plugin's authors",
-        )
+        return Screened(rows, seen, rejected)
+    rewritten = np.array([not same_row(rows, seen, row) for row in range(len(rows))], dtype=bool)
+    return Screened(rows, seen, rejected, scores, rewritten, notes, selection)

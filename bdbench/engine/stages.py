@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bdbench.api import BdbenchError, InputError
+from bdbench.api import BdbenchError
 from bdbench.engine.attacking import make_edited, make_pretrained, make_triggered, make_victim
+from bdbench.engine.box import BoxError, Boxes
+from bdbench.engine.boxed import crash, plain
 from bdbench.engine.context import Stage, StageResult, environment
 from bdbench.engine.data import make_data
 from bdbench.engine.defending import make_treated
 from bdbench.engine.numerics import settle
+from bdbench.engine.open_boxes import OpenBoxes
 from bdbench.engine.poisoning import make_poison
 from bdbench.engine.predictions import make_predictions
 from bdbench.engine.scoring import make_attack_scores, make_scores
@@ -47,13 +49,17 @@ MAKERS: Mapping[str, Callable[[Stage], StageResult]] = {
 }
 
 
-def run_stage(document: Mapping[str, Any], store: Store, host: Host) -> dict[str, str] | None:
+def run_stage(
+    document: Mapping[str, Any], store: Store, host: Host, boxes: Boxes | None = None
+) -> dict[str, str] | None:
     """Makes sure that a stage is in the store.
 
     Args:
         document: What the plan says of it.
         store: Where inputs and outputs are.
         host: Brings its components.
+        boxes: Starts the processes in which attacks, defenses and metrics act; by default
+            they act in this one, with nothing kept from them.
 
     Returns:
         None if it is there, else the error as a dictionary; a crash of a component has its
@@ -63,41 +69,30 @@ def run_stage(document: Mapping[str, Any], store: Store, host: Host) -> dict[str
     def make(folder: Path) -> Mapping[str, Any]:
         settle()
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            stage = Stage(document, folder=folder, scratch=Path(scratch), store=store, host=host)
+            stage = Stage(
+                document,
+                folder=folder,
+                scratch=Path(scratch),
+                store=store,
+                host=host,
+                boxes=boxes or OpenBoxes(host),
+            )
             result = MAKERS[document["kind"]](stage)
             return {
-                "notes": _plain(result.notes, document["kind"]),
-                "values": _plain(result.values, document["kind"]),
+                "notes": plain(result.notes, document["kind"]),
+                "values": plain(result.values, document["kind"]),
                 "cost": stage.meter.cost().model_dump(),
                 "environment": environment(),
+                "isolation": stage.isolation,
             }
 
     try:
         store.ensure(document["kind"], document["key"], make)
     except BdbenchError as error:
         return {**error.to_dict(), "traceback": traceback.format_exc()}
-    # A component may end its process in any way it likes; the cell fails, the run goes on.
+    except BoxError as error:
+        return error.error
+    # A data set or model family may end its process in any way it likes; the run goes on.
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        return {
-            "type": "Crash",
-            "what": f"{type(error).__name__}: {error}",
-            "where": document["kind"],
-            "next": "see the traceback with --debug",
-            "traceback": traceback.format_exc(),
-        }
+        return crash(error, document["kind"])
     return None
-
-
-def _plain(notes: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Notes as JSON data; NaN and what JSON has no form for are refused."""
-    try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(notes), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            "the notes of a component are not plain data",
-            where=where,
-            found=str(error),
-            expected="text, finite numbers, true or false, lists and mappings",
-            next="tell the plugin's authors",
-        ) from error
-    return plain

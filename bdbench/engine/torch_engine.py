@@ -55,7 +55,11 @@ class TorchEngine:
 
     def predict(self, module: torch.nn.Module, like: Checkpoint, rows: Examples) -> Outputs:
         """The outputs for every row, in the order of the rows; refuses non-finite ones."""
-        return predict(self.model, module, like, rows, precision=self.precision, meter=self.meter)
+        return self.answers(module, self.model.encode(rows, like))
+
+    def answers(self, module: torch.nn.Module, items: Sequence[Any]) -> Outputs:
+        """The outputs for rows that are encoded already."""
+        return predict(self.model, module, items, precision=self.precision, meter=self.meter)
 
     def fine_tune(
         self,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bdbench.api import AttackSpec, Examples, InputError
+from bdbench.api import Examples, InputError
+from bdbench.engine.attacker import Attacker, broken_claim
 from bdbench.engine.context import Stage
 from bdbench.engine.rows import read_examples, write_examples
 
-__all__ = ["broken_claim", "read_variants", "same_row", "show_triggers"]
+__all__ = ["read_variants", "same_row", "show_triggers"]
 
 
-def show_triggers(stage: Stage, attack: Any, spec: AttackSpec) -> dict[str, Any]:
+def show_triggers(stage: Stage, attack: Attacker) -> dict[str, Any]:
     """Writes the triggered test rows, and the variants if there are any.
 
     Leaves ``triggered.parquet`` (the test rows whose true label is not the target, each with
@@ -28,25 +30,27 @@ def show_triggers(stage: Stage, attack: Any, spec: AttackSpec) -> dict[str, Any]
     Raises:
         InputError: The attack breaks a rule, or no test row can show success.
     """
-    label = stage.settings["attack"]["label"]
     test = stage.rows("data", "test")
-    target = attack.target(stage.task)
-    eligible = [row for row, yes in enumerate(attack.eligible(test, stage.task)) if yes]
-    subject = test.select(eligible)
-    triggered = attack.apply_trigger(subject, stage.task, stage.seeds.child("test"))
-    _check_triggered(label, subject, triggered, target)
+    chosen = [row for row, yes in enumerate(attack.eligible(test)) if yes]
+    _check_eligible(attack, test, chosen)
+    subject = test.select(chosen)
+    triggered = attack.apply_trigger(subject, stage.seeds.child("test"))
+    _check_triggered(attack.label, subject, triggered)
     write_examples(triggered, stage.folder / "triggered.parquet")
     notes: dict[str, Any] = {"triggered_rows": len(triggered)}
-    if spec.makes_variants:
-        variants = attack.variants(subject, stage.task, stage.seeds.child("variants"))
-        _write_variants(stage, label, subject, variants)
+    # An attack may leave out rows that cannot bear its trigger: how many, readers should know.
+    others = sum(label != attack.target for label in test.labels)
+    if len(chosen) < others:
+        notes["rows_left_out"] = others - len(chosen)
+    if attack.spec.makes_variants:
+        variants = attack.variants(stage.seeds.child("variants"))
+        _write_variants(stage, attack.label, subject, variants)
         notes["variants"] = {name: len(rows) for name, rows in variants.items()}
     return notes
 
 
-def read_variants(stage: Stage, role: str) -> dict[str, Examples]:
-    """The variants that an input stage made, by name."""
-    folder = stage.input(role)
+def read_variants(folder: Path) -> dict[str, Examples]:
+    """The variants that `show_triggers` wrote, by name."""
     rows = read_examples(folder / "variants.parquet")
     found: dict[str, Examples] = {}
     start = 0
@@ -83,17 +87,22 @@ def _write_variants(
     (stage.folder / "variants.json").write_text(json.dumps(ids), "utf-8")
 
 
-def _check_triggered(label: str, before: Examples, after: Examples, target: int | None) -> None:
-    if list(after.ids) != list(before.ids) or list(after.labels) != list(before.labels):
-        raise broken_claim(label, "apply_trigger changed the order, ids or labels of rows")
-    if not len(after):
+def _check_eligible(attack: Attacker, test: Examples, chosen: list[int]) -> None:
+    if attack.target is not None and any(test.labels[row] == attack.target for row in chosen):
+        raise broken_claim(attack.label, "rows of the target class were counted as eligible")
+    if not chosen:
         raise InputError(
             "no test row can show whether the attack works",
-            where=label,
-            found=f"every test row has the target's label {target}",
+            where=attack.label,
+            found=f"no test row that is eligible for the target {attack.target}",
             expected="test rows of other classes",
             next="choose another target",
         )
+
+
+def _check_triggered(label: str, before: Examples, after: Examples) -> None:
+    if list(after.ids) != list(before.ids) or list(after.labels) != list(before.labels):
+        raise broken_claim(label, "apply_trigger changed the order, ids or labels of rows")
     same = sum(same_row(before, after, row) for row in range(len(after)))
     if same:
         raise broken_claim(label, f"{same} of {len(after)} rows came back without a trigger")
@@ -107,15 +116,4 @@ def same_row(one: Examples, other: Examples, row: int) -> bool:
 
     return equal(one.labels[row], other.labels[row]) and all(
         equal(one.inputs[name][row], other.inputs[name][row]) for name in one.inputs
-    )
-
-
-def broken_claim(label: str, found: str) -> InputError:
-    """The error for an attack that does not do what attacks do."""
-    return InputError(
-        "the attack does not keep to its rules",
-        where=label,
-        found=found,
-        expected="what `bdbench.api.attacks` asks of an attack",
-        next="tell the plugin's authors",
     )

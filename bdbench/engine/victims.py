@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bdbench.api import Checkpoint, Examples, SeedStream
 from bdbench.engine.context import Stage
-from bdbench.engine.torch_engine import TorchEngine
 
 __all__ = ["starting_point", "train_honestly"]
 
@@ -25,7 +24,7 @@ def train_honestly(
     stage: Stage, start: Checkpoint, rows: Examples, seeds: SeedStream, folder: Path
 ) -> Checkpoint:
     """Trains by the suite's recipe, and writes the model to a folder that is not there yet."""
-    engine = TorchEngine(stage.model, stage.precision, stage.meter)
+    engine = stage.engine
     module = engine.load(start)
     engine.fine_tune(module, start, rows, stage.recipe, seeds)
     return engine.save(module, start, folder)

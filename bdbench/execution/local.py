@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
+import signal
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bdbench.api import Executor, StageOutcome, StageTask
-from bdbench.execution.worker import work
+import psutil
+
+import bdbench
+from bdbench.api import Executor, InputError, StageOutcome, StageTask
+from bdbench.execution.parent import WarmParent, connect
+from bdbench.execution.sandbox.kinds import Isolation, available
 from bdbench.home import Home
 from bdbench.host.catalog import Host
-from bdbench.host.plugins import disabled_names
 from bdbench.store.objects import Store
 
-if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
-
 __all__ = ["InlineExecutor", "LocalExecutor"]
+
+
+PACKAGE = Path(bdbench.__file__).parent
+LABELLED = (PACKAGE / "data", PACKAGE / "suite" / "presets")
+"""Test rows with their labels, and suites with triggers in them, lie beside the code."""
 
 
 @dataclass(slots=True)
 class _Running:
     task: StageTask
-    process: BaseProcess
     connection: Connection
     started: float
     device: str | None
@@ -35,11 +40,12 @@ class _Running:
 class LocalExecutor(Executor):
     """One process per stage, as many at a time as there are processors (or CUDA devices).
 
-    The processes are forked from a parent that has torch imported (Python's "forkserver"), so
-    that each starts in some 20 ms. Each uses one thread.
+    The processes are forked from a parent that has torch imported, so that each starts in some
+    20 ms. Each uses one thread. Attacks, defenses and metrics act in further processes, each of
+    which sees only what it was given.
 
     Args:
-        config: A `bdbench.builtin.configs.LocalConfig`.
+        config: A `bdbench.execution.config.LocalConfig`.
     """
 
     def __init__(self, config: Any) -> None:
@@ -47,15 +53,26 @@ class LocalExecutor(Executor):
         self._running: list[_Running] = []
         self._workers = 1
         self._devices = _cuda_devices()
-        self._context = multiprocessing.get_context("forkserver")
+        self._parent: WarmParent | None = None
+        self._boxes: dict[str, Any] = {}
 
-    def start(self, home: Path) -> None:  # noqa: ARG002 -- tasks name their home
-        """Starts the warm parent."""
+    def start(self, home: Path) -> None:
+        """Starts the warm parent.
+
+        Raises:
+            InputError: The kind of isolation that was asked for does not work here.
+        """
         self._workers = self.config.workers or len(self._devices) or _processors()
-        # The parent is started with `python -c`, which would import whatever in the current
-        # folder bears the name of a package.
-        os.environ["PYTHONSAFEPATH"] = "1"
-        self._context.set_forkserver_preload(["bdbench.execution.warm"])
+        # A run may have several rounds.
+        self._parent = self._parent or WarmParent()
+        self._boxes = {
+            "address": self._parent.address,
+            "isolation": str(_isolation(self.config.isolation)),
+            "masked": [str(path) for path in (home, *LABELLED)],
+            "seconds": self.config.deadline_minutes * 60,
+            "memory_mib": int((self.config.memory_gib or _most_memory_gib()) * 1024),
+            "file_mib": self.config.file_gib and int(self.config.file_gib * 1024),
+        }
 
     @property
     def free(self) -> int:
@@ -63,18 +80,20 @@ class LocalExecutor(Executor):
         return self._workers - len(self._running)
 
     def submit(self, task: StageTask) -> None:
-        """Forks a worker."""
-        ours, theirs = self._context.Pipe()
+        """Has a worker forked."""
         device = self._least_used_device()
-        # multiprocessing's own types promise less than a pipe's two ends are.
-        process = self._context.Process(
-            target=work,
-            args=(theirs, task.home, dict(task.document), tuple(disabled_names()), device),
-            daemon=True,
-        )
-        process.start()
-        theirs.close()
-        self._running.append(_Running(task, process, ours, time.perf_counter(), device))
+        environment = dict(os.environ)
+        if device is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = device
+        wanted = {
+            "do": "work",
+            "home": str(task.home),
+            "document": dict(task.document),
+            "environment": environment,
+            "boxes": self._boxes,
+        }
+        connection = connect(self._boxes["address"], wanted)
+        self._running.append(_Running(task, connection, time.perf_counter(), device))
 
     def _least_used_device(self) -> str | None:
         used = [item.device for item in self._running]
@@ -89,10 +108,10 @@ class LocalExecutor(Executor):
 
     def stop(self) -> None:
         """Kills the workers; what they had not finished is not in the store."""
+        if self._parent is not None:
+            self._parent.stop()
+            self._parent = None
         for item in self._running:
-            item.process.kill()
-        for item in self._running:
-            item.process.join()
             item.connection.close()
         self._running = []
 
@@ -131,31 +150,55 @@ class InlineExecutor(Executor):
         """Nothing runs."""
 
 
+def _isolation(wanted: str) -> Isolation:
+    """The kind of walls: the strongest that works here, or the one that was asked for."""
+    machine = available()
+    if wanted == "auto":
+        return machine.strongest
+    kind = Isolation(wanted)
+    if not machine.can(kind):
+        raise InputError(
+            "components cannot be kept apart in this way here",
+            where="isolation",
+            found=machine.refused[kind],
+            expected=f"at most {machine.strongest}",
+            next="see `bdbench doctor`, or leave it out for the best that this machine can do",
+        )
+    return kind
+
+
 def _outcome(item: _Running) -> StageOutcome:
     seconds = time.perf_counter() - item.started
-    error: dict[str, str] | None
-    try:
-        seconds, error = item.connection.recv()
-    except (EOFError, OSError):
-        item.process.join()
-        code = item.process.exitcode or 0
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        error = {
-            "type": "Crash",
-            "what": "the worker process ended without an answer",
-            "where": item.task.label,
-            "found": how + (" (out of memory?)" if code == -9 else ""),
-            "expected": "a result",
-            "next": f"look at the log in {item.task.home / 'logs'}",
-        }
-    item.process.join()
-    item.connection.close()
+    found: dict[str, Any]
+    with item.connection as connection:
+        try:
+            found = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            found = {"ended": None}
+    if "ended" not in found:
+        return StageOutcome(item.task.key, found["seconds"], found["error"])
+    code = found["ended"]
+    how = "no trace" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+    error = {
+        "type": "Crash",
+        "what": "the worker process ended without an answer",
+        "where": item.task.label,
+        "found": how + (" (out of memory?)" if code == -signal.SIGKILL else ""),
+        "expected": "a result",
+        "next": f"look at the log in {Home(item.task.home).logs}",
+    }
     return StageOutcome(item.task.key, seconds, error)
 
 
 def _processors() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def _most_memory_gib() -> float:
+    """So much that the kernel does not have to choose whom to kill: it might choose the host."""
+    total: int = psutil.virtual_memory().total
+    return 0.9 * total / 2**30
 
 
 def _cuda_devices() -> list[str]:

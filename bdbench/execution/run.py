@@ -14,6 +14,8 @@ from bdbench.api import CellEvent, Executor, PlanBuilt, RunEvent, StageEvent, St
 from bdbench.execution.scheduler import run_stages
 from bdbench.home import Home
 from bdbench.host.catalog import Host
+from bdbench.host.lock import make_lock
+from bdbench.host.registry import load_registry
 from bdbench.results.collect import collect_record
 from bdbench.results.comparison import compare
 from bdbench.results.records import CellRecord
@@ -68,6 +70,10 @@ class _Run:
         run_id = (
             f"{time.strftime('%Y%m%d-%H%M%S')}-{plan.resolved.suite.name}-{secrets.token_hex(2)}"
         )
+        # What took part is known before anything is computed; later it could only be lost.
+        resolved = plan.resolved
+        lock = make_lock(resolved.suite.name, resolved.components(), load_registry())
+        self.lock = lock.model_dump(mode="json", by_alias=True)
         self.result = RunResult(run_id, home.runs / run_id)
         self.records: dict[int, CellRecord] = {}
         self.cells_of: dict[str, list[int]] = {}
@@ -76,16 +82,25 @@ class _Run:
                 self.cells_of.setdefault(cell.stages["scores"], []).append(index)
 
     def go(self) -> RunResult:
+        self.store.sweep()
         stored = self.store.keys()
         missing = self.plan.missing(stored)
         self._announce(stored, missing)
+        failure: Exception | None = None
         try:
             self._compute(missing)
         except KeyboardInterrupt:
             self.result.interrupted = True
+        except Exception as error:  # noqa: BLE001 -- raised again below
+            self.result.interrupted = True
+            failure = error
         finally:
             self.executor.stop()
-        self._finish()
+        if failure is None or self.result.computed:
+            # What was finished before an executor failed is shown like any other result.
+            self._finish()
+        if failure is not None:
+            raise failure
         return self.result
 
     def _announce(self, stored: set[str], missing: Mapping[str, Any]) -> None:
@@ -129,7 +144,9 @@ class _Run:
             except CorruptObjectError:
                 # In quarantine now; the next round computes it again.
                 continue
-            self._settle(index, record)
+            # What the scores rest on may have been lost, and is being made again.
+            if record.status == "success":
+                self._settle(index, record)
 
     def _collect_rest(self) -> None:
         for key, indices in self.cells_of.items():
@@ -150,6 +167,7 @@ class _Run:
             self.result.records,
             self.plan.resolved,
             self.result.run_id,
+            store=self.store,
             partial=self.plan.partial,
         )
         status = "interrupted" if self.result.interrupted else "finished"
@@ -163,13 +181,19 @@ class _Run:
                 "status": status,
                 "finished": time.time(),
                 "document": self.plan.resolved.document(),
+                "lock": self.lock,
                 "warnings": self.result.warnings,
             },
         )
         self._tell("bdbench_run_finished", self._run_event(status))
 
     def _failure(self, cell: Cell) -> CellRecord:
-        return collect_record(self.plan, cell, self.store, self.result.errors)
+        while True:
+            try:
+                return collect_record(self.plan, cell, self.store, self.result.errors)
+            except CorruptObjectError:
+                # In quarantine now, so that it is not read again: the cell has no result.
+                continue
 
     def _run_event(self, status: str) -> RunEvent:
         name = self.plan.resolved.suite.name
@@ -198,6 +222,8 @@ def run_plan(
 
     Raises:
         StoreError: The home cannot be written to.
+        Exception: Whatever the executor failed with. If anything was computed, the run is
+            written down first, the rest of its cells skipped.
     """
     _check_writable(home)
     return _Run(plan, host, home, executor, watch).go()

@@ -1,7 +1,8 @@
-"""One worker process: makes one stage and ends."""
+"""One worker: makes one stage and ends. It is the host's, and sees the store."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -11,48 +12,51 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from bdbench.engine.stages import run_stage
+from bdbench.execution.confined import ConfinedBoxes
+from bdbench.home import Home
+from bdbench.host.catalog import Host
+from bdbench.store.objects import Store
+
 __all__ = ["work"]
 
 
 def work(
     connection: Connection,
-    home: Path,
+    host: Host,
+    *,
+    home: str,
     document: Mapping[str, Any],
-    disabled: tuple[str, ...],
-    device: str | None,
-) -> None:
-    """Makes a stage and sends ``(seconds, error or None)``.
+    environment: Mapping[str, str],
+    boxes: Mapping[str, Any],
+) -> int:
+    """Makes a stage and sends ``{"seconds": ..., "error": ... or None}``.
 
     Args:
         connection: To the main process; its end there means that this process should end too.
+        host: Brings the components.
         home: The folder that everything lives under.
         document: The stage.
-        disabled: Plugins not to import.
-        device: The CUDA device to use; None for the CPU.
+        environment: The main process's.
+        boxes: How components are kept apart: the arguments of `ConfinedBoxes`.
+
+    Returns:
+        The exit code.
     """
-    # Ctrl-C reaches the whole group; only the main process decides what to do then.
+    place = Home(Path(home))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _redirect_output(home / "logs" / f"{document['kind']}-{document['key'][:16]}.log")
-    if device is not None:
-        # The warm parent has imported torch, but has not touched CUDA: this is still in time.
-        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    os.environ.update(environment)
+    _redirect_output(place.logs / f"{document['kind']}-{document['key'][:16]}.log")
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
     started = time.perf_counter()
-
-    from bdbench.engine.stages import run_stage  # noqa: PLC0415 -- after output is redirected
-    from bdbench.home import Home  # noqa: PLC0415
-    from bdbench.host.catalog import Host  # noqa: PLC0415
-    from bdbench.store.objects import Store  # noqa: PLC0415
-
-    error = run_stage(document, Store(Home(home).store), Host(disabled=disabled))
-    connection.send((time.perf_counter() - started, error))
-    # Everything is written and told; taking torch apart in order would take longer than most
-    # stages do.
-    os._exit(0)
+    error = run_stage(document, Store(place.store), host, ConfinedBoxes(**boxes))
+    answer = {"seconds": time.perf_counter() - started, "error": error}
+    connection.send_bytes(json.dumps(answer).encode())
+    return 0
 
 
 def _redirect_output(path: Path) -> None:
-    """What libraries print would tear the live view; it is kept for `--debug` instead."""
+    """What libraries print would tear the live view; it is kept in the home's logs instead."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
     os.dup2(descriptor, 1)
@@ -62,7 +66,7 @@ def _redirect_output(path: Path) -> None:
 
 def _end_with_parent(connection: Connection) -> None:
     try:
-        connection.recv()
+        connection.recv_bytes()
     except (EOFError, OSError):
         # Not sys.exit: that would end this thread only.
         os._exit(1)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
-import yaml
 
 from bdbench.api import hooks
 from bdbench.api.errors import PluginError
 from bdbench.api.specs import AttackSpec, ComponentSpec, DefenseSpec, DefenseStage, Surface
+from bdbench.host.names import called
 from bdbench.host.plugins import (
     Component,
     Discovered,
@@ -23,7 +23,12 @@ from bdbench.host.plugins import (
     disabled_names,
     discover,
     load_plugins,
+    unknown_names,
 )
+from bdbench.host.reasons import explained, reason_of
+
+if TYPE_CHECKING:
+    from bdbench.host.registry import Listed
 
 __all__ = ["Host"]
 
@@ -47,6 +52,7 @@ class Host:
 
     Attributes:
         plugins: Every entry point and what became of it.
+        unknown: What to tell of names that disable nothing: none of the plugins is called so.
     """
 
     def __init__(
@@ -54,9 +60,10 @@ class Host:
     ) -> None:
         self._manager = pluggy.PluginManager("bdbench")
         self._manager.add_hookspecs(hooks)
-        self.disabled = frozenset(disabled) | disabled_names()
+        names = frozenset(disabled) | disabled_names()
         found = discover() if discovered is None else list(discovered)
-        self.plugins: list[LoadedPlugin] = load_plugins(self._manager, found, self.disabled)
+        self.plugins: list[LoadedPlugin] = load_plugins(self._manager, found, names)
+        self.unknown = unknown_names(self.plugins, names)
         self._components = [item for plugin in self.plugins for item in plugin.components]
 
     def components(self, kind: str | None = None) -> list[Component]:
@@ -87,10 +94,12 @@ class Host:
     def _unknown(self, kind: str, name: str, where: str, known: list[str]) -> PluginError:
         close = get_close_matches(name, known, n=1, cutoff=0.5)
         what = f"no installed plugin brings {_article(kind)} named {name!r}"
-        entry = next(
-            (item for item in known_plugins() if f"{kind}:{name}" in item.get("provides", [])), None
-        )
+        entry = next((item for item in known_plugins() if f"{kind}:{name}" in item.provides), None)
         if entry is None:
+            if failed := self._failed_namesake(kind, name):
+                return self._failed(
+                    f"{what}: {failed.distribution}, which is called like it,", where, failed
+                )
             return PluginError(
                 what,
                 where=where,
@@ -98,20 +107,50 @@ class Host:
                 expected=f"one of {', '.join(sorted(set(known)))}" if known else "a plugin for it",
                 next=f"write {close[0]!r}" if close else f"see `bdbench list --kind {kind}`",
             )
-        distribution = str(entry["distribution"])
-        installed = [item for item in self.plugins if item.distribution == distribution]
-        if not installed:
+        return self._not_brought(what, where, entry)
+
+    def _not_brought(self, what: str, where: str, entry: Listed) -> PluginError:
+        """What a listed plugin would bring, if it were installed and well."""
+        # Only where something is missing: not every command needs to look at what is installed.
+        from bdbench.host.mending import how_to_install  # noqa: PLC0415
+
+        name = entry.distribution
+        points = [item for item in self.plugins if called([item.distribution], [name])]
+        usable = {PluginState.OK, PluginState.CONFLICT}
+        failed = [item for item in points if item.state not in usable]
+        if not points:
             return PluginError(
                 what,
                 where=where,
-                expected=f"the plugin {distribution}, which brings it",
-                next=f"install it with `pip install {distribution}`",
+                expected=f"the plugin {name}, which brings it",
+                next=how_to_install(entry),
             )
+        if not failed:
+            return PluginError(
+                what,
+                where=where,
+                found=f"{name} {points[0].version}, which does not bring it",
+                expected=f"version {entry.pin.version}" if entry.pin else "a version that does",
+                next=how_to_install(entry),
+            )
+        return self._failed(f"{what}: {name}, which brings it,", where, failed[0])
+
+    def _failed_namesake(self, kind: str, name: str) -> LoadedPlugin | None:
+        """A plugin that is not well and is called what it would be to bring a component."""
+        usable = {PluginState.OK, PluginState.CONFLICT}
+        asked = [f"{kind}-{name.rpartition('/')[2]}", f"bdbench-{kind}-{name.rpartition('/')[2]}"]
+        failed = (item for item in self.plugins if item.state not in usable)
+        return next((item for item in failed if called(item.names, asked)), None)
+
+    def _failed(self, what: str, where: str, plugin: LoadedPlugin) -> PluginError:
+        """That a plugin which would bring something, or may, cannot be used."""
+        from bdbench.host.mending import mending  # noqa: PLC0415 -- where something is missing only
+
         return PluginError(
-            f"{what}: {distribution}, which brings it, is {installed[0].state}",
+            f"{what} is {plugin.state}",
             where=where,
-            found=installed[0].reason,
-            next="see `bdbench plugins`",
+            found=plugin.reason,
+            next=mending(plugin),
         )
 
     def load_class(self, component: Component) -> type[Any]:
@@ -128,7 +167,9 @@ class Host:
             raise PluginError(
                 "the class does not implement what its spec declares",
                 where=f"{component.full_name} ({spec.target})",
-                found=f"no method {', '.join(missing)}" if missing else type(found).__name__,
+                found=f"no method {', '.join(missing)}"
+                if isinstance(found, type)
+                else type(found).__name__,
                 expected=f"a class with {', '.join(methods)}" if methods else "a class",
                 next="tell the plugin's authors",
             )
@@ -142,12 +183,16 @@ class Host:
     def _load_target(self, component: Component, target: str) -> Any:
         module_name, _, attribute = target.partition(":")
         try:
-            return getattr(importlib.import_module(module_name), attribute)
-        except (Exception, SystemExit) as error:
+            # Whatever it prints meanwhile is no output of the command that is run.
+            with contextlib.redirect_stdout(sys.stderr):
+                return getattr(importlib.import_module(module_name), attribute)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise PluginError(
                 f"{target} cannot be imported",
                 where=component.full_name,
-                found=f"{type(error).__name__}: {error}",
+                found=explained(error),
                 next=f"reinstall {component.distribution}, or tell its authors",
             ) from error
 
@@ -160,10 +205,13 @@ class Host:
                 continue
             others = [other for other in self._manager.get_plugins() if other is not module]
             try:
-                self._manager.subset_hook_caller(hook_name, others)(event=event)
+                with contextlib.redirect_stdout(sys.stderr):
+                    self._manager.subset_hook_caller(hook_name, others)(event=event)
             # An observer changes no result, and ends no run.
-            except (Exception, SystemExit) as error:  # noqa: BLE001
-                warnings.append(f"{plugin.id}: {hook_name}: {type(error).__name__}: {error}")
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001
+                warnings.append(f"{plugin.id}: {hook_name}: {reason_of(error)}")
         return warnings
 
     def broken(self) -> list[LoadedPlugin]:
@@ -194,12 +242,9 @@ def _article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
-@cache
-def known_plugins() -> tuple[Mapping[str, Any], ...]:
-    """The entries of ``registry.yaml``: plugins that exist, installed or not."""
-    package = Path(__file__).parents[1]
-    # In a wheel the registry lies inside the package, in a checkout beside it.
-    for path in (package / "registry.yaml", package.parent / "registry.yaml"):
-        if path.is_file():
-            return tuple(yaml.safe_load(path.read_text("utf-8"))["plugins"])
-    return ()
+def known_plugins() -> Sequence[Listed]:
+    """The plugins of the registry, installed or not."""
+    # Only where something is missing: not every command needs to read it.
+    from bdbench.host.registry import load_registry  # noqa: PLC0415
+
+    return load_registry().plugins

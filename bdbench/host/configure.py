@@ -19,6 +19,20 @@ __all__ = ["configure", "validate"]
 M = TypeVar("M", bound=BaseModel)
 
 
+WORDS = {
+    "bool_type": "true or false",
+    "dict_type": "keys with values",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": "a list, such as [a, b]",
+    "missing": "a value",
+    "model_type": "keys with values",
+    "path_type": "a path",
+    "string_type": "text",
+}
+"""What pydantic asks for, by its kind of error, as somebody who writes YAML would say it."""
+
+
 class NoConfig(ComponentConfig):
     """The configuration of a component that has nothing to set."""
 
@@ -67,9 +81,13 @@ def _explain(model: type[BaseModel], errors: list[Any], *, where: str, hint: str
             expected=f"one of {', '.join(known)}" if known else "no settings at all",
             next=f"write {close[0]!r}" if close else f"see `{hint}`",
         )
-    found = "nothing" if error["type"] == "missing" else repr(error["input"])
+    value = error["input"]
+    found = json.dumps(value) if isinstance(value, bool) else repr(value)
+    if value is None or error["type"] == "missing":
+        found = "nothing"
     # pydantic prefixes what a validator of ours raised.
-    message = error["msg"].removeprefix("Value error, ")
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = WORDS.get(error["type"], message)
     return InputError(
         f"a setting does not fit{more}",
         where=place,

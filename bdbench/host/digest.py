@@ -9,15 +9,21 @@ from functools import cache
 from pathlib import Path
 
 from bdbench.api.errors import InputError, PluginError
+from bdbench.host.files import is_compiled
 from bdbench.host.plugins import Component
 
-__all__ = ["code_digest", "content_digest"]
+__all__ = ["code_digest", "content_digest", "package_digest"]
 
 HOST_DISTRIBUTION = "bdbench"
+LEFT_BEHIND = ("~", ".bak", ".orig", ".rej", ".swp", ".tmp")
+"""How files end that editors leave beside those that they change."""
 
 
 def code_digest(component: Component) -> str:
-    """The digest of the code behind a component: every Python file of its import package.
+    """The digest of the code behind a component: every file of its import package.
+
+    Lists of words, templates and compiled modules decide results as Python files do. What Python
+    compiles is left out, and what editors and systems leave behind.
 
     The same whether the plugin is installed as a wheel or as an editable checkout. Of the
     host's own package only the folder of its components counts: the stages that the host runs
@@ -30,11 +36,20 @@ def code_digest(component: Component) -> str:
     package = module.partition(".")[0]
     if component.distribution == HOST_DISTRIBUTION:
         package = ".".join(module.split(".")[:2])
-    return _package_digest(package, component.full_name)
+    return package_digest(package, component.full_name)
 
 
 @cache
-def _package_digest(package: str, full_name: str) -> str:
+def package_digest(package: str, full_name: str) -> str:
+    """The digest of every file of an import package, without importing it.
+
+    Args:
+        package: Its name.
+        full_name: Whose it is, for the message.
+
+    Raises:
+        PluginError: It cannot be found.
+    """
     # Finding a top-level package's spec does not import it.
     spec = importlib.util.find_spec(package)
     if spec is None or not (spec.submodule_search_locations or spec.origin):
@@ -46,8 +61,14 @@ def _package_digest(package: str, full_name: str) -> str:
     if not spec.submodule_search_locations:
         return _tree_digest([(spec.name, Path(str(spec.origin)))])
     folder = Path(next(iter(spec.submodule_search_locations)))
-    files = ((str(path.relative_to(folder).as_posix()), path) for path in folder.rglob("*.py"))
-    return _tree_digest(sorted(files))
+    files = ((path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file())
+    return _tree_digest(sorted((name.as_posix(), path) for name, path in files if _counts(name)))
+
+
+def _counts(path: Path) -> bool:
+    """Whether a file of a package is part of it, in a wheel as in a checkout."""
+    left = is_compiled(path.name) or path.name.endswith(LEFT_BEHIND)
+    return not left and not any(part == "__pycache__" or part[0] in ".#" for part in path.parts)
 
 
 def _tree_digest(files: list[tuple[str, Path]]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bdbench.api.defenses import Selection
 from bdbench.api.errors import error_from_dict
-from bdbench.results.records import CellRecord, ComponentRecord, Cost, Status
+from bdbench.results.predictions import SCREENING
+from bdbench.results.records import ISOLATION, CellRecord, ComponentRecord, Cost, Status
 from bdbench.store.objects import Store
 from bdbench.suite.identity import digest_json
 from bdbench.suite.plan import Cell, Plan
@@ -53,6 +54,7 @@ def collect_record(
     costs: dict[str, Cost] = {}
     notes: dict[str, Any] = {}
     environment: dict[str, str] = {}
+    isolation = ISOLATION[0]
     selections = {Selection.FIXED}
     if status == "success":
         scores = store.open(cell.stages["scores"])
@@ -66,12 +68,16 @@ def collect_record(
             meta = store.meta(cell.stages[role])
             if role in COSTED:
                 costs[role] = Cost.model_validate(meta["cost"])
+            if SCREENING in meta["values"]:
+                within = role.replace("predictions", SCREENING)
+                costs[within] = Cost.model_validate(meta["values"][SCREENING])
             if meta["notes"]:
                 notes[role] = meta["notes"]
             if role in DEFENDED:
                 selections |= {Selection(item) for item in meta["values"].get("selection", [])}
         environment = dict(store.meta(cell.stages["predictions_clean"])["environment"])
         environment["precision"] = plan.resolved.precision
+        isolation = _isolation(plan.behind(cell), store)
     return CellRecord(
         cell_id=cell_id(cell),
         suite=suite.name,
@@ -81,6 +87,8 @@ def collect_record(
         attack=_component(cell.attack),
         defense=[_component(part) for part in cell.defense.parts],
         defense_label=cell.defense.label,
+        measured_by=[_component(part) for part in plan.resolved.metrics],
+        references=_references(plan, cell),
         status=status,
         reason=reason,
         needs=cell.defense.needs.describe(),
@@ -90,6 +98,7 @@ def collect_record(
         notes=notes,
         training={**suite.training.model_dump(), "precision": plan.resolved.precision},
         environment=environment,
+        isolation=isolation,
         selection=max(selections, key=list(Selection).index),
     )
 
@@ -99,12 +108,32 @@ def _status(
 ) -> tuple[Status, str]:
     if cell.reason:
         return "incompatible", cell.reason
-    if store.contains(cell.stages["scores"]):
+    # The record tells of everything that the scores rest on.
+    if all(store.contains(key) for key in plan.behind(cell)):
         return "success", ""
     cause = plan.first_failure(cell, errors)
+    if cause is None and store.contains(cell.stages["scores"]):
+        return "skipped", "an object that it rests on is gone; the same command computes it again"
     if cause is None:
         return "skipped", "the run was interrupted"
     return "failed", f"{cause.kind} ({cause.label}): {error_from_dict(dict(errors[cause.key]))}"
+
+
+def _isolation(keys: Iterable[str], store: Store) -> str:
+    """The weakest way in which a component behind these stages was kept apart.
+
+    Stages in which no component acted say None; those of a store from before there were walls
+    say nothing. Where none acted at all, as behind the control's victim in a suite that measures
+    attacks only, nothing had to be kept apart.
+    """
+    said: list[str | None] = [store.meta(key).get("isolation", ISOLATION[0]) for key in keys]
+    return min(filter(None, said), key=ISOLATION.index, default=ISOLATION[-1])
+
+
+def _references(plan: Plan, cell: Cell) -> list[ComponentRecord]:
+    if not cell.defense.needs.references:
+        return []
+    return [_component(part) for part in plan.resolved.references_for(cell.attack)]
 
 
 def _component(part: Part) -> ComponentRecord:

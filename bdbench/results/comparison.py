@@ -1,27 +1,47 @@
-"""The comparison: one row per attack and defense, over the seeds."""
+"""The comparison: one row per attack and defense, over the seeds, with what can be claimed."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
-from bdbench.api.specs import MetricSpec, MetricValue
-from bdbench.results.records import CellRecord
-from bdbench.suite.resolve import ResolvedSuite
+from bdbench.api.specs import Role
+from bdbench.results.board import Board, baseline_of
+from bdbench.results.columns import Columns
+from bdbench.results.examples import collect_examples
+from bdbench.results.gates import ENOUGH
+from bdbench.results.provenance import citations, provenance
+from bdbench.results.records import ISOLATION, CellRecord
+from bdbench.results.render.cells import SCHEMA
+from bdbench.results.rows import CellRows, gather_rows
+from bdbench.results.statistics import MIN_SEEDS
+from bdbench.store.objects import Store
+from bdbench.suite.resolve import Part, ResolvedSuite
 
-__all__ = ["SCHEMA", "compare"]
-
-SCHEMA = "bdbench.comparison/1"
+__all__ = ["compare", "compare_rows"]
 
 PARTIAL_NOTE = "only some cells of the suite: filters left the others out."
 
-MIN_SEEDS = 3
-"""Below this many seeds a difference between two rows says little: a note says so."""
+WALLS = {
+    "none": "in the process of bdbench itself",
+    "process": "in processes that could open any file of the user",
+}
+"""What kept components apart where nothing did that rows are ranked with."""
+
+DIGITS = 10
+"""Significant digits of what is computed here: more would be those of the libraries' rounding."""
 
 
 def compare(
-    records: Sequence[CellRecord], resolved: ResolvedSuite, run_id: str, *, partial: bool = False
+    records: Sequence[CellRecord],
+    resolved: ResolvedSuite,
+    run_id: str,
+    *,
+    store: Store | None,
+    partial: bool = False,
+    created: dt.datetime | None = None,
 ) -> dict[str, Any]:
     """The comparison as plain data, in the schema that `bdbench leaderboard --json` prints.
 
@@ -32,105 +52,96 @@ def compare(
         records: In the order of the suite.
         resolved: The suite that they are of.
         run_id: The run that they are of.
+        store: Holds values by test row, and texts for examples; None to do without.
         partial: Whether filters left cells of the suite out.
+        created: When; now if it is not given.
     """
-    groups: dict[tuple[str, str, str, str], list[CellRecord]] = {}
-    for record in records:
-        place = (
-            record.dataset.label,
-            record.model.label,
-            record.attack.label,
-            record.defense_label,
-        )
-        groups.setdefault(place, []).append(record)
-    columns = list(_columns(resolved, records))
+    rows: dict[str, CellRows] = {}
+    examples: list[dict[str, Any]] = []
+    notes: list[str] = []
+    if store is not None:
+        rows, notes = gather_rows(records, store)
+        examples, more = collect_examples(_by_attack(records), baseline_of(resolved), store)
+        notes += more
+    comparison = compare_rows(records, resolved, rows)
+    created = created or dt.datetime.now(dt.UTC)
     return {
         "schema": SCHEMA,
         "suite": resolved.suite.name,
         "run_id": run_id,
+        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "bdbench": metadata.version("bdbench"),
         "partial": partial,
-        "columns": columns,
-        "rows": [
-            _row(place, group, [column["name"] for column in columns])
-            for place, group in groups.items()
-        ],
-        "notes": [*_notes(records, resolved), *([PARTIAL_NOTE] if partial else [])],
         "seeds": list(resolved.suite.seeds),
-        "clean_rows": resolved.suite.defender.clean_rows,
+        "clean_rows": resolved.suite.clean_rows,
+        "references": [
+            item.label if isinstance(item, Part) else item for item in resolved.references
+        ],
+        "gates": resolved.suite.gates.model_dump(),
+        **comparison,
+        "examples": examples,
+        "provenance": provenance(records, resolved),
+        "citations": citations(records, resolved),
+        "notes": [
+            *_notes(records, resolved),
+            *comparison["notes"],
+            *notes,
+            *([PARTIAL_NOTE] if partial else []),
+        ],
     }
 
 
-def _columns(resolved: ResolvedSuite, records: Sequence[CellRecord]) -> Iterable[dict[str, Any]]:
-    for part in resolved.metrics:
-        spec = part.component.spec
-        values: tuple[MetricValue, ...] = spec.values if isinstance(spec, MetricSpec) else ()
-        for value in values:
-            for name in _names(value, records):
-                yield {
-                    "name": name,
-                    "summary": value.summary,
-                    "direction": value.direction.value,
-                    "bounds": list(value.bounds),
-                    "unit": value.unit,
-                    "metric": part.component.full_name,
-                }
-
-
-def _names(value: MetricValue, records: Sequence[CellRecord]) -> list[str]:
-    """What a value is called in records: by class where there is one number for each."""
-    if not value.per_class:
-        return [value.name]
-    numbers = {
-        int(number)
-        for record in records
-        for name in record.metrics
-        for stem, _, number in [name.rpartition(".")]
-        if stem == value.name
-    }
-    return [f"{value.name}.{number}" for number in sorted(numbers)]
-
-
-def _row(
-    place: tuple[str, str, str, str], group: list[CellRecord], names: Sequence[str]
+def compare_rows(
+    records: Sequence[CellRecord], resolved: ResolvedSuite, rows: Mapping[str, CellRows]
 ) -> dict[str, Any]:
-    done = [record for record in group if record.status == "success"]
-    dataset, model, attack, defense = place
-    by_status: dict[str, int] = {}
-    for record in group:
-        by_status[record.status] = by_status.get(record.status, 0) + 1
-    reasons = sorted({record.reason for record in group if record.reason})
-    return {
-        "dataset": dataset,
-        "model": model,
-        "attack": attack,
-        "defense": defense,
-        "seeds": [record.seed for record in done],
-        "status": by_status,
-        "reasons": reasons,
-        "needs": group[0].needs,
-        "values": {name: _mean(done, name) for name in names},
-        "defense_seconds": _seconds(done),
-        "cells": [record.cell_id for record in group],
-    }
+    """The part of a comparison that is computed from records and values by test row.
 
+    Args:
+        records: In the order of the suite.
+        resolved: The suite that they are of.
+        rows: Values by test row, by the cell's identity.
 
-def _mean(records: list[CellRecord], name: str) -> float | None:
-    values = [value for record in records if (value := record.metrics.get(name)) is not None]
-    return statistics.fmean(values) if values else None
-
-
-def _seconds(records: list[CellRecord]) -> float | None:
-    """What the defense itself took: its repair or training, and its screening of all test rows.
-
-    Screens that look at the model act while it is evaluated; their time is not told apart.
+    Returns:
+        The keys ``roles``, ``columns``, ``rows``, ``rankings`` and ``notes``.
     """
-    if not records:
-        return None
-    own = ("treated", "screened_clean", "screened_triggered")
-    return statistics.fmean(
-        sum(record.costs[role].wall_seconds for role in own if role in record.costs)
-        for record in records
+    columns = Columns.of(resolved, records)
+    boards: dict[tuple[str, str], list[CellRecord]] = {}
+    for record in records:
+        boards.setdefault((record.dataset.label, record.model.label), []).append(record)
+    written: list[dict[str, Any]] = []
+    rankings: list[dict[str, Any]] = []
+    for (dataset, model), group in boards.items():
+        board = Board(dataset, model, group, resolved, columns, rows)
+        written += board.rows()
+        rankings += board.rankings()
+    document: dict[str, Any] = _rounded(
+        {
+            "roles": {role.value: columns.roles.get(role) for role in Role},
+            "columns": columns.documents,
+            "rows": written,
+            "rankings": rankings,
+            "notes": columns.notes,
+        }
     )
+    return document
+
+
+def _by_attack(
+    records: Sequence[CellRecord],
+) -> dict[tuple[str, str, str], dict[str, list[CellRecord]]]:
+    found: dict[tuple[str, str, str], dict[str, list[CellRecord]]] = {}
+    for record in records:
+        place = (record.dataset.label, record.model.label, record.attack.label)
+        found.setdefault(place, {}).setdefault(record.defense_label, []).append(record)
+    return found
+
+
+def _rounded(data: Any) -> Any:
+    if isinstance(data, float):
+        return float(f"{data:.{DIGITS}g}")
+    if isinstance(data, dict):
+        return {key: _rounded(value) for key, value in data.items()}
+    return [_rounded(item) for item in data] if isinstance(data, list) else data
 
 
 def _notes(records: Sequence[CellRecord], resolved: ResolvedSuite) -> Iterable[str]:
@@ -138,12 +149,17 @@ def _notes(records: Sequence[CellRecord], resolved: ResolvedSuite) -> Iterable[s
     if seeds < MIN_SEEDS:
         plural = "seed" if seeds == 1 else "seeds"
         yield (
-            f"{seeds} {plural}: differences between rows may be chance; no ranks. "
+            f"{seeds} {plural}: differences between rows may be chance; no intervals, no ranks. "
             "For a comparison that holds, run with --seeds 0,1,2."
         )
-    isolation = sorted({record.isolation for record in records})
-    if "none" in isolation:
-        yield "isolation: none. Components ran as ordinary processes and are taken at their word."
+    done = {record.isolation for record in records if record.status == "success"}
+    if weak := [level for level in ISOLATION if level in done and level not in ENOUGH]:
+        ran = " or ".join(f"{WALLS[level]} ({level})" for level in weak)
+        yield (
+            f"components ran without walls, {ran}: they are taken at their word, and their rows "
+            "are not ranked. Such results stay so in this home; where `bdbench doctor` finds "
+            "walls, `bdbench run SUITE --home NEW` computes them again."
+        )
     failed = sum(record.status == "failed" for record in records)
     if failed:
         yield f"{failed} of {len(records)} cells failed; --json has the reasons."
@@ -151,4 +167,6 @@ def _notes(records: Sequence[CellRecord], resolved: ResolvedSuite) -> Iterable[s
     if incompatible:
         yield f"{incompatible} of {len(records)} cells cannot run; --plan says why."
     if resolved.suite.limit:
-        yield f"limited to {resolved.suite.limit} rows per split: a trial, not a result."
+        fewer = resolved.suite.clean_rows < resolved.suite.defender.clean_rows
+        clean = f", and defenders to {resolved.suite.clean_rows} clean rows" if fewer else ""
+        yield f"limited to {resolved.suite.limit} rows per split{clean}: a trial, not a result."

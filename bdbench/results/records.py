@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["SCHEMA_VERSION", "CellRecord", "ComponentRecord", "Cost"]
+__all__ = ["ISOLATION", "SCHEMA_VERSION", "CellRecord", "ComponentRecord", "Cost"]
+
+ISOLATION = ("none", "process", "landlock", "namespace")
+"""How components can be kept apart, weakest first."""
 
 SCHEMA_VERSION = 1
 
@@ -33,10 +36,22 @@ class Cost(_Model):
 
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
-    peak_memory_mib: float = 0.0
-    forward_rows: int = 0
-    backward_rows: int = 0
-    gradient_steps: int = 0
+    peak_memory_mib: float = Field(default=0.0, description="Resident, the imports included.")
+    forward_rows: int = Field(default=0, description="Rows that went through a model.")
+    backward_rows: int = Field(default=0, description="Rows that a gradient was computed for.")
+    gradient_steps: int = Field(default=0, description="Steps of an optimizer.")
+    clean_rows_drawn: int = Field(default=0, description="Clean rows that were really taken.")
+    reference_models: int = Field(default=0, description="Reference models that were taken.")
+    parameters_changed: float | None = Field(
+        default=None, description="Share of the victim's weights that a repair changed."
+    )
+    tuning_trials: int = Field(default=0, description="Settings that were tried on clean rows.")
+
+    def since(self, before: Cost) -> Cost:
+        """What came on top of an earlier count: all that adds up; of the rest, what it is now."""
+        added = ("wall_seconds", "cpu_seconds", "forward_rows", "backward_rows", "gradient_steps")
+        changes = {name: getattr(self, name) - getattr(before, name) for name in added}
+        return self.model_copy(update=changes)
 
 
 class CellRecord(_Model):
@@ -51,6 +66,13 @@ class CellRecord(_Model):
     attack: ComponentRecord
     defense: list[ComponentRecord] = Field(description="In the order in which they act.")
     defense_label: str
+    measured_by: list[ComponentRecord] = Field(
+        default_factory=list, description="The metrics, in the order of the suite."
+    )
+    references: list[ComponentRecord] = Field(
+        default_factory=list,
+        description="The attacks behind the reference models that the defense was granted.",
+    )
     status: Status
     reason: str = Field(default="", description="Why there is no score, in one paragraph.")
     needs: str = Field(default="", description="What the defense was given, in words.")
@@ -68,7 +90,11 @@ class CellRecord(_Model):
     environment: dict[str, str] = Field(
         default_factory=dict, description="Versions, device and numerics that produced it."
     )
-    isolation: str = Field(default="none", description="How its components were kept apart.")
+    isolation: str = Field(
+        default="none",
+        description="How its components were kept apart, the weakest of them: a value of "
+        "`ISOLATION`.",
+    )
     selection: str = Field(
         default="fixed", description="How hyper-parameters were chosen; `oracle` is not ranked."
     )

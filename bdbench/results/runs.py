@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,10 @@ RUN_FILE = "run.json"
 RECORDS_FILE = "records.jsonl"
 COMPARISON_FILE = "leaderboard.json"
 MARKDOWN_FILE = "leaderboard.md"
+PAGE_FILE = "leaderboard.html"
+WRITING = ".writing-"
+ABANDONED = 24 * 3600.0
+"""Seconds after which nobody writes a run any more; it takes less than one."""
 
 
 def write_run(
@@ -30,13 +36,21 @@ def write_run(
     run: Mapping[str, Any],
 ) -> None:
     """Writes a run's folder; it appears whole or not at all."""
+    # Templates are read at the import, and only whoever writes a run needs them.
+    from bdbench.results.render.html.page import HtmlReporter  # noqa: PLC0415
+
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    for left in folder.parent.glob(f"{WRITING}*"):
+        with contextlib.suppress(FileNotFoundError):  # its writer is done with it by now
+            if left.stat().st_mtime < time.time() - ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder.parent))
     try:
         lines = "".join(f"{record.model_dump_json()}\n" for record in records)
         _write(temporary / RECORDS_FILE, lines)
         _write(temporary / COMPARISON_FILE, json.dumps(comparison, indent=1, allow_nan=False))
         _write(temporary / MARKDOWN_FILE, MarkdownReporter(None).render(comparison))
+        _write(temporary / PAGE_FILE, HtmlReporter(None).render(comparison))
         _write(temporary / RUN_FILE, json.dumps(run, indent=1, allow_nan=False))
         temporary.chmod(0o755)
         temporary.rename(folder)
@@ -76,8 +90,9 @@ def read_comparison(folder: Path) -> dict[str, Any]:
 
 def read_records(folder: Path) -> list[CellRecord]:
     """The records of a run, in the order of its suite."""
-    lines = (folder / RECORDS_FILE).read_text("utf-8").splitlines()
-    return [CellRecord.model_validate_json(line) for line in lines]
+    # JSON leaves U+2028 and the like as they are, which `splitlines` takes for ends of lines.
+    lines = (folder / RECORDS_FILE).read_text("utf-8").split("\n")
+    return [CellRecord.model_validate_json(line) for line in lines if line]
 
 
 def _write(path: Path, text: str) -> None:

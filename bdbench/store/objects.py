@@ -68,6 +68,11 @@ class Store:
         """Where an object's files are, or would be; nothing is checked."""
         return self.path(key) / FILES
 
+    @property
+    def temporary(self) -> Path:
+        """Where what is half made lies, on the same file system as the objects."""
+        return self.root / "tmp"
+
     def contains(self, key: str) -> bool:
         """Whether there is such an object; its files are not read."""
         return (self.path(key) / MANIFEST).is_file()
@@ -150,7 +155,7 @@ class Store:
 
         Of several processes that ask for one key at the same time, one makes it and the
         others wait. A process that dies while making it leaves nothing behind but a temporary
-        folder.
+        folder, until the next `sweep`.
 
         Args:
             kind: The stage's kind.
@@ -174,6 +179,22 @@ class Store:
                 self._publish(kind, key, folder, meta)
         return StoredObject(key, kind, self.files(key), meta)
 
+    def sweep(self) -> None:
+        """Removes what dead processes left half made: what nobody holds the lock of."""
+        from filelock import FileLock, Timeout  # noqa: PLC0415 -- only writers need it
+
+        nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with nothing, os.scandir(self.temporary) as entries:
+            left = [Path(entry.path) for entry in entries]
+        for folder in left if self.temporary.is_dir() else []:
+            begun = folder.name.partition("-")[0]
+            locks = [FileLock(path) for path in (self.root / "locks").glob(f"{begun}*.lock")]
+            # Cleaning up is no reason for a run to fail.
+            with contextlib.suppress(Timeout, OSError), contextlib.ExitStack() as held:
+                for lock in locks:
+                    held.enter_context(lock.acquire(timeout=0))
+                shutil.rmtree(folder)
+
     @contextlib.contextmanager
     def _lock(self, key: str) -> Iterator[None]:
         from filelock import FileLock  # noqa: PLC0415 -- only writers need it
@@ -191,9 +212,8 @@ class Store:
     @contextlib.contextmanager
     def _temporary(self, key: str) -> Iterator[Path]:
         with self._writing():
-            parent = self.root / "tmp"
-            parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=f"{key[:16]}-", dir=parent))
+            self.temporary.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"{key[:16]}-", dir=self.temporary))
         try:
             yield folder
         finally:

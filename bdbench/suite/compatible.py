@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bdbench.api.needs import Needs
-from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite, task_of
+from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite, needs_of, task_of
+from bdbench.suite.schema import Suite
 
 __all__ = ["obstacle"]
 
@@ -18,21 +18,18 @@ def obstacle(
         if task and not spec.works_for(task):
             works = ", ".join(sorted(spec.tasks))
             return f"{part.label} works for {works}, {dataset.label} is {task}"
-    return _lacking(resolved, defense.needs, attack)
+    return _lacking(resolved, defense, attack)
 
 
-def _lacking(resolved: ResolvedSuite, needs: Needs, attack: Part) -> str:
-    granted = resolved.suite.defender
+def _lacking(resolved: ResolvedSuite, defense: ResolvedDefense, attack: Part) -> str:
+    needs, granted = defense.needs, resolved.suite.defender
     if needs.access > granted.access_level:
         return (
             f"needs access to {needs.access.name.lower()}, the suite grants {granted.access} "
             "(defender.access)"
         )
-    if needs.clean_rows > granted.clean_rows:
-        return (
-            f"needs {needs.clean_rows} clean rows, the suite grants {granted.clean_rows} "
-            "(defender.clean_rows)"
-        )
+    if lacking := _lacking_rows(resolved.suite, defense):
+        return lacking
     references = len(resolved.references_for(attack)) if needs.references else 0
     if needs.references > references:
         return (
@@ -43,4 +40,18 @@ def _lacking(resolved: ResolvedSuite, needs: Needs, attack: Part) -> str:
         return "needs the base weights, which the suite withholds (defender.base_weights)"
     if needs.training_data and not granted.training_data:
         return "needs the training rows, which the suite withholds (defender.training_data)"
+    return ""
+
+
+def _lacking_rows(suite: Suite, defense: ResolvedDefense) -> str:
+    granted, needed = suite.clean_rows, defense.needs.clean_rows
+    setting = "defender.clean_rows" if granted == suite.defender.clean_rows else "limit"
+    if needed > granted:
+        return f"needs {needed} clean rows, the suite grants {granted} ({setting})"
+    tuned = needs_of(part for part in defense.parts if part.trials).clean_rows
+    if tuned > granted // 2:
+        return (
+            f"needs {tuned} clean rows; tuning tries its settings on half of the {granted} that "
+            f"the suite grants ({setting}, defender.tuning)"
+        )
     return ""

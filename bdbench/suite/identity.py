@@ -41,9 +41,9 @@ STAGE_REVISIONS = {
     "victim": 1,
     "edited": 1,
     "triggered": 1,
-    "treated": 1,
+    "treated": 2,
     "screened": 1,
-    "predictions": 1,
+    "predictions": 2,
     "attack_scores": 1,
     "scores": 1,
 }

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bdbench.api.errors import InputError
 from bdbench.host.catalog import Host
+from bdbench.host.plugins import Component
 from bdbench.suite.local import use_local_copy
 from bdbench.suite.reader import Document, parse_value, read_document
-from bdbench.suite.schema import Suite, parse_suite
+from bdbench.suite.schema import Suite, parse_suite, read_entry
 
-__all__ = ["load_suite", "suite_file"]
+__all__ = ["load_suite", "suite_file", "suite_files"]
 
 
 def load_suite(
@@ -25,7 +27,8 @@ def load_suite(
     Args:
         name: A preset's name, or the path of a YAML file.
         host: Knows the presets.
-        overrides: ``key.key=value`` each; a position or an entry's name picks from a list.
+        overrides: ``key.key=value`` each; a position, or the name that tables use, picks from a
+            list.
         local: ``name=folder`` each: a data set of the suite, and a copy of it on this machine.
 
     Raises:
@@ -54,7 +57,19 @@ def suite_file(host: Host, name: str) -> Path:
     Raises:
         PluginError: No plugin brings it.
     """
-    component = host.find("suite", name, where="suite")
+    return _file_of(host.find("suite", name, where="suite"))
+
+
+def suite_files(host: Host) -> list[Path]:
+    """The files of all presets whose packages are there."""
+    found = []
+    for component in host.components("suite"):
+        with suppress(InputError):
+            found.append(_file_of(component))
+    return found
+
+
+def _file_of(component: Component) -> Path:
     package, _, file = component.spec.target.partition(":")
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec else None
@@ -73,12 +88,14 @@ def _override(document: Document, text: str) -> None:
             expected="key=value, for instance training.epochs=3",
             next="see `bdbench show --suite-keys` for the keys",
         )
-    *parents, last = key.split(".")
-    target = document.data
-    for name in parents:
-        target = _descend(target, name, where)
-    place = _position(target, last, where)
-    if isinstance(target, list) and not last.isdecimal():
+    target, rest = document.data, key.split(".")
+    while True:
+        place, name = _position(document, target, rest, where)
+        rest = rest[name.count(".") + 1 :]
+        if not rest:
+            break
+        target = _descend(target, place)
+    if isinstance(target, list) and not name.isdecimal():
         raise InputError(
             "an override names an entry, not a setting of it",
             where=where,
@@ -87,8 +104,7 @@ def _override(document: Document, text: str) -> None:
     target[place] = parse_value(value, where)
 
 
-def _descend(target: Any, name: str, where: str) -> Any:
-    place = _position(target, name, where)
+def _descend(target: Any, place: Any) -> Any:
     if isinstance(target, list):
         return _settings(target, place)
     if target.get(place) is None:
@@ -108,20 +124,37 @@ def _settings(items: list[Any], place: int) -> Any:
     return item
 
 
-def _position(target: Any, name: str, where: str) -> Any:
+def _position(document: Document, target: Any, names: Sequence[str], where: str) -> tuple[Any, str]:
+    """The key or position that a key goes on with, and as much of the key as names it."""
+    name = names[0]
     if isinstance(target, dict):
-        return name
+        return name, name
+    labels: list[str] = []
     if isinstance(target, list):
         if name.isdecimal() and int(name) < len(target):
-            return int(name)
+            return int(name), name
+        labels = [_label(document, item) for item in target]
+        # What tables call it comes first; that may have dots in it (`merge-0.5`).
+        longer = (".".join(names[:count]) for count in range(len(names), 0, -1))
+        for label in longer:
+            if label in labels:
+                return labels.index(label), label
         for index, item in enumerate(target):
-            named = isinstance(item, dict) and (item.get("name") == name or name in item)
-            if item == name or named:
-                return index
+            if item == name or (isinstance(item, dict) and name != "name" and name in item):
+                return index, name
+    known = ", ".join(label for label in labels if label)
     raise InputError(
         "an override names something that the suite does not have",
         where=where,
         found=repr(name),
-        expected="a key, a position in a list, or an entry's name",
-        next="look at the suite with `bdbench show`",
+        expected=f"a position, or one of {known}" if known else "a key, or a position in a list",
+        next="`bdbench show --suite-keys` lists the keys",
     )
+
+
+def _label(document: Document, item: Any) -> str:
+    """What tables call an entry of a list; empty for what is none."""
+    items = item if isinstance(item, list) else [item]
+    with suppress(InputError):
+        return "+".join(read_entry(document, (), part).label for part in items)
+    return ""

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from bdbench.api.errors import InputError
+from bdbench.home import expanded
 from bdbench.suite.reader import Document
 from bdbench.suite.schema import read_entry
 
 __all__ = ["use_local_copy"]
 
 ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
-KEPT = ("classes", "duplicates", "clean_share", "train_per_class")
+KEPT = ("classes", "duplicates", "decode", "clean_share", "train_per_class")
 """Settings that mean the same for a local copy; columns and splits are named by convention."""
 
 
@@ -45,7 +46,7 @@ def use_local_copy(document: Document, text: str) -> None:
             expected=f"NAME=FOLDER, the name one of {', '.join(labels)}",
             next="see `bdbench show` for the suite's data sets",
         )
-    folder = Path(place).expanduser().absolute()
+    folder = expanded(Path(place), where).absolute()
     files = {
         "train": _file(folder, "train", where),
         "test": _file(folder, "test", where),

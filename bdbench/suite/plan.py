@@ -78,7 +78,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which cells of a suite are wanted, by label; None for all of a kind."""
+    """Which cells of a suite are wanted, by label; None for all of a kind.
+
+    The undefended victims of these attacks and of the control come with them: nothing can be
+    said of a defense, or of an attack, without.
+    """
 
     datasets: Container[str] | None = None
     models: Container[str] | None = None
@@ -90,6 +94,13 @@ class Wanted:
         """Whether a label (or seed) is among those wanted."""
         allowed: Container[Any] | None = getattr(self, kind)
         return allowed is None or value in allowed
+
+    def includes_pair(self, attack: Part, defense: ResolvedDefense) -> bool:
+        """Whether what a defense does against an attack is wanted, or needed to judge others."""
+        attacked = attack.is_control or self.includes("attacks", attack.label)
+        if defense.is_baseline:
+            return attacked
+        return self.includes("attacks", attack.label) and self.includes("defenses", defense.label)
 
 
 @dataclass(slots=True)
@@ -111,27 +122,31 @@ class Plan:
     def missing(self, stored: Container[str]) -> dict[str, Stage]:
         """The stages that have to be computed, given what the store holds.
 
-        Goes backward from the scores, so that nothing is computed that only a stage read that
-        is itself already there.
+        Everything behind a cell's scores, even where these are there: its record tells what all
+        of it cost, and how components were kept apart.
         """
-        wanted = [cell.stages["scores"] for cell in self.cells if not cell.reason]
         needed: set[str] = set()
-        while wanted:
-            key = wanted.pop()
-            if key not in needed and key not in stored:
-                needed.add(key)
-                wanted += self.stages[key].reads()
-        return {key: stage for key, stage in self.stages.items() if key in needed}
+        for cell in self.cells:
+            if not cell.reason:
+                needed |= self.behind(cell)
+        return {
+            key: stage for key, stage in self.stages.items() if key in needed and key not in stored
+        }
 
-    def first_failure(self, cell: Cell, failed: Container[str]) -> Stage | None:
-        """The stage, earliest in the plan, whose failure keeps a cell from its scores."""
-        behind: set[str] = set()
+    def behind(self, cell: Cell) -> set[str]:
+        """The keys of all stages that a cell's scores rest on, reference models' included."""
+        found: set[str] = set()
         wanted = [cell.stages["scores"]]
         while wanted:
             key = wanted.pop()
-            if key not in behind:
-                behind.add(key)
+            if key not in found:
+                found.add(key)
                 wanted += self.stages[key].reads()
+        return found
+
+    def first_failure(self, cell: Cell, failed: Container[str]) -> Stage | None:
+        """The stage, earliest in the plan, whose failure keeps a cell from its scores."""
+        behind = self.behind(cell)
         return next(
             (stage for key, stage in self.stages.items() if key in behind and key in failed), None
         )
@@ -140,7 +155,8 @@ class Plan:
         """``cached``, ``to run`` or ``incompatible``."""
         if cell.reason:
             return "incompatible"
-        return "cached" if cell.stages["scores"] in stored else "to run"
+        cached = all(key in stored for key in self.behind(cell))
+        return "cached" if cached else "to run"
 
     def count_cells(self, stored: Container[str]) -> Counter[str]:
         """How many cells have which status."""

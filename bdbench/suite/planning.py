@@ -15,20 +15,17 @@ to an attack's triggered rows are that attack's floor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from bdbench.api.needs import Access, Needs
-from bdbench.api.seeds import SeedStream
 from bdbench.api.specs import DefenseStage, Subject, Surface
 from bdbench.suite.compatible import obstacle
-from bdbench.suite.identity import stage_key
-from bdbench.suite.plan import Cell, Plan, Stage, Wanted
+from bdbench.suite.plan import Cell, Plan, Wanted
 from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite, needs_of
+from bdbench.suite.victims import Victims
 
 __all__ = ["build_plan"]
-
-V = TypeVar("V")
 
 
 def build_plan(resolved: ResolvedSuite, wanted: Wanted | None = None) -> Plan:
@@ -57,36 +54,20 @@ class _Block:
         self.dataset = dataset
         self.model = model
         self.seed = seed
-        self.seeds = SeedStream(seed)
-        self._shared: dict[tuple[str, ...], Any] = {}
-        self.where = f"{dataset.label}, {model.label}, seed {seed}"
-        suite = self.resolved.suite
-        self.recipe = suite.training.model_dump(mode="json", exclude={"precision"})
-        self.granted_rows = suite.defender.clean_rows
-        self.training_identity = {
-            "model": model.identity,
-            "recipe": self.recipe,
-            "precision": self.resolved.precision,
-        }
-        self.training_settings = {**self.training_identity, "model": model.document}
+        self.victims = Victims(plan, dataset, model, seed)
+        self.data = self.victims.data
+        self.seeds = self.victims.seeds
+        self.where = self.victims.where
+        self.granted_rows = self.resolved.suite.clean_rows
         cell, attack = Subject.CELL, Subject.ATTACK
         self.metrics = {about: self.resolved.metrics_of(about) for about in (cell, attack)}
-        self.data = self._stage(
-            "data",
-            dataset.label,
-            inputs={},
-            decides={"dataset": dataset.identity, "limit": suite.limit},
-            settings={"dataset": dataset.document, "limit": suite.limit},
-        )
         self.control = next(part for part in self.resolved.attacks if part.is_control)
 
     def add_cells(self, wanted: Wanted) -> None:
         for attack in self.resolved.attacks:
-            if not wanted.includes("attacks", attack.label):
-                continue
             shared: dict[str, str] | None = None
             for defense in self.resolved.defenses:
-                if not wanted.includes("defenses", defense.label):
+                if not wanted.includes_pair(attack, defense):
                     continue
                 stages: dict[str, str] = {}
                 reason = obstacle(self.resolved, self.dataset, self.model, attack, defense)
@@ -97,134 +78,17 @@ class _Block:
                     Cell(self.dataset, self.model, attack, defense, self.seed, stages, reason)
                 )
 
-    # --- what an attack makes -----------------------------------------------------------------
-
-    def _stage(
-        self,
-        kind: str,
-        label: str,
-        *,
-        inputs: Mapping[str, str | list[str]],
-        decides: Mapping[str, Any],
-        settings: Mapping[str, Any],
-        seeds: SeedStream | None = None,
-    ) -> str:
-        """Adds a stage unless it is there, and returns its key."""
-        key = stage_key(kind, {**decides, "inputs": inputs}, seeds)
-        if key not in self.plan.stages:
-            if seeds:
-                settings = {**settings, "seeds": [seeds.root, *seeds.path]}
-            self.plan.stages[key] = Stage(kind, key, label, inputs, settings)
-        return key
-
-    def _once(self, name: tuple[str, ...], make: Callable[[], V]) -> V:
-        """What all defenses of an attack share is worked out once: plans can be large."""
-        if name not in self._shared:
-            self._shared[name] = make()
-        shared: V = self._shared[name]
-        return shared
-
-    def _attack_stage(
-        self, kind: str, attack: Part, inputs: Mapping[str, str], *, with_model: bool
-    ) -> str:
-        """A stage in which the attack acts.
-
-        Its own randomness: the same for a victim and a reference model.
-        """
-        trains = self.training_identity if with_model else {}
-        return self._stage(
-            kind,
-            f"{attack.label}, {self.where}",
-            inputs={"data": self.data, **inputs},
-            decides={"attack": attack.identity, **trains},
-            settings={"attack": attack.document, **(self.training_settings if trains else {})},
-            seeds=self.seeds.child(kind),
-        )
-
-    def _poison(self, attack: Part) -> str:
-        model = {"base": self._base()} if attack.attack_spec.uses_model else {}
-        return self._once(
-            ("poison", attack.identity),
-            lambda: self._attack_stage("poison", attack, model, with_model=bool(model)),
-        )
-
-    def _training_inputs(self, attack: Part) -> dict[str, str]:
-        """What a model is trained on under an attack, and from: poisoned where it poisons."""
-        inputs = {"data": self.data}
-        if Surface.DATA in attack.attack_spec.surfaces:
-            inputs["poison"] = self._poison(attack)
-        if Surface.PRETRAINED in attack.attack_spec.surfaces:
-            inputs["pretrained"] = self._pretrained(attack)
-        return inputs
-
-    def _pretrained(self, attack: Part) -> str:
-        return self._once(
-            ("pretrained", attack.identity),
-            lambda: self._attack_stage(
-                "pretrained", attack, {"base": self._base()}, with_model=True
-            ),
-        )
-
-    def _trained(self, attack: Part, seeds: SeedStream, label: str) -> str:
-        """A model trained under an attack, before its weights are edited."""
-        tampers = Surface.TRAINING in attack.attack_spec.surfaces
-        return self._stage(
-            "victim",
-            f"{label}, {self.where}",
-            inputs=self._training_inputs(attack),
-            decides=self.training_identity | ({"attack": attack.identity} if tampers else {}),
-            settings=self.training_settings | ({"attack": attack.document} if tampers else {}),
-            seeds=seeds,
-        )
-
-    def _victim(self, attack: Part, seeds: SeedStream, label: str) -> str:
-        trained = self._trained(attack, seeds, label)
-        if Surface.WEIGHTS not in attack.attack_spec.surfaces:
-            return trained
-        inputs = {"base": self._base(), "victim": trained}
-        return self._attack_stage("edited", attack, inputs, with_model=True)
-
-    def _triggered(self, attack: Part, victim: str) -> str:
-        if not attack.attack_spec.probes_victim:
-            return self._poison(attack)
-        inputs = {"base": self._base(), "victim": victim}
-        return self._attack_stage("triggered", attack, inputs, with_model=True)
-
     # --- what a defender is granted -----------------------------------------------------------
-
-    def _references(self, attack: Part) -> list[str]:
-        return self._once(("references", attack.identity), lambda: self._make_references(attack))
-
-    def _make_references(self, attack: Part) -> list[str]:
-        return [
-            self._victim(
-                part, self.seeds.child("reference", index), f"reference {index + 1} ({part.label})"
-            )
-            for index, part in enumerate(self.resolved.references_for(attack))
-        ]
-
-    def _base(self) -> str:
-        return self._once(("base",), self._make_base)
-
-    def _make_base(self) -> str:
-        return self._stage(
-            "base",
-            self.where,
-            inputs={"data": self.data},
-            decides={"model": self.model.identity},
-            settings={"model": self.model.document},
-            seeds=self.seeds.child("victim"),
-        )
 
     def _grants(self, needs: Needs, attack: Part) -> dict[str, str | list[str]]:
         """The inputs of a defense: only what it declares, so that the rest can change freely."""
         inputs: dict[str, str | list[str]] = {"data": self.data}
         if needs.references:
-            inputs["references"] = self._references(attack)
+            inputs["references"] = self.victims.references(attack)
         if needs.base_weights:
-            inputs["base"] = self._base()
+            inputs["base"] = self.victims.granted_base()
         if needs.training_data and Surface.DATA in attack.attack_spec.surfaces:
-            inputs["poison"] = self._poison(attack)
+            inputs["poison"] = self.victims.poison(attack)
         return inputs
 
     # --- what a defense makes -----------------------------------------------------------------
@@ -238,9 +102,10 @@ class _Block:
         inputs = {**self._grants(needs, attack), "victim": victim}
         if filters:
             # Who filters trains anew and honestly, from where the victim started.
-            inputs |= self._training_inputs(attack)
-        rows = self.granted_rows if needs.clean_rows else 0
-        return self._stage(
+            inputs |= self.victims.training_inputs(attack)
+        tuning = self._tuning(repairs)
+        rows = self.granted_rows if needs.clean_rows or tuning else 0
+        return self.victims.stage(
             "treated",
             f"{attack.label} · {defense.label}, {self.where}",
             inputs=inputs,
@@ -248,16 +113,27 @@ class _Block:
                 "filters": [part.identity for part in filters],
                 "repairs": [part.identity for part in repairs],
                 "clean_rows": rows,
-                **self.training_identity,
+                **({"tuning": tuning} if tuning else {}),
+                **self.victims.training_identity,
             },
             settings={
                 "filters": [part.document for part in filters],
                 "repairs": [part.document for part in repairs],
                 "clean_rows": rows,
-                **self.training_settings,
+                **({"tuning": {"tolerance": tuning["tolerance"]}} if tuning else {}),
+                **self.victims.training_settings,
             },
             seeds=self.seeds.child("defense"),
         )
+
+    def _tuning(self, repairs: tuple[Part, ...]) -> dict[str, Any]:
+        """What decides about settings that the host chooses; empty where it chooses none."""
+        granted = self.resolved.suite.defender.tuning
+        trials = [list(part.trials) for part in repairs]
+        if granted is None or not any(trials):
+            return {}
+        # How the clean rows are halved decides, too; before, it was by row number.
+        return {"trials": trials, "tolerance": granted.tolerance, "halves": "by class"}
 
     def _looks_at_rows(
         self,
@@ -270,7 +146,7 @@ class _Block:
         """A stage over test rows: screens, a model, or both."""
         granted = self.granted_rows if needs_of(screens).clean_rows else 0
         common = {"clean_rows": granted, "precision": self.resolved.precision}
-        return self._stage(
+        return self.victims.stage(
             kind,
             f"{label}, {next(iter(rows_of), 'clean')} rows, {self.where}",
             inputs={**inputs, **rows_of},
@@ -329,20 +205,22 @@ class _Block:
 
     def _shared_stages(self, attack: Part) -> dict[str, str]:
         """What all defenses of an attack have in common, by role."""
-        victim = self._victim(attack, self.seeds.child("victim"), attack.label)
+        victim = self.victims.victim(attack, self.seeds.child("victim"), attack.label)
         roles = {"data": self.data, "victim": victim}
         roles["undefended_clean"] = self._predictions(victim, {}, attack)
         if attack.is_control:
             roles["control_clean"] = roles["undefended_clean"]
             return roles
         if Surface.PRETRAINED in attack.attack_spec.surfaces:
-            roles["pretrained"] = self._pretrained(attack)
+            roles["pretrained"] = self.victims.pretrained(attack)
         if Surface.WEIGHTS in attack.attack_spec.surfaces:
-            roles["trained"] = self._trained(attack, self.seeds.child("victim"), attack.label)
-        control = self._victim(self.control, self.seeds.child("victim"), self.control.label)
+            roles["trained"] = self.victims.trained(
+                attack, self.seeds.child("victim"), attack.label
+            )
+        control = self.victims.victim(self.control, self.seeds.child("victim"), self.control.label)
         if Surface.DATA in attack.attack_spec.surfaces or not attack.attack_spec.probes_victim:
-            roles["poison"] = self._poison(attack)
-        roles["triggered"] = triggered = self._triggered(attack, victim)
+            roles["poison"] = self.victims.poison(attack)
+        roles["triggered"] = triggered = self.victims.triggered(attack, victim)
         rows_of = {"triggered": triggered}
         roles["undefended_triggered"] = self._predictions(victim, rows_of, attack)
         roles["floor"] = self._predictions(control, rows_of, self.control)
@@ -352,7 +230,7 @@ class _Block:
             roles["undefended_variants"] = self._predictions(victim, variants, attack)
         metrics = self.metrics[Subject.ATTACK]
         if metrics:
-            roles["attack_scores"] = self._stage(
+            roles["attack_scores"] = self.victims.stage(
                 "attack_scores",
                 f"{attack.label}, {self.where}",
                 inputs={"data": self.data, "triggered": triggered},
@@ -383,7 +261,7 @@ class _Block:
         read |= {f"predictions_{name}" for name in rows_of}
         if defense.acting(DefenseStage.FILTER):
             read |= {"treated", "poison"}
-        roles["scores"] = self._stage(
+        roles["scores"] = self.victims.stage(
             "scores",
             f"{attack.label} · {defense.label}, {self.where}",
             inputs={role: key for role, key in roles.items() if role in read},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,15 +19,25 @@ from bdbench.api.specs import (
     MetricSpec,
     Subject,
 )
+from bdbench.home import expanded
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
 from bdbench.host.digest import code_digest
 from bdbench.host.plugins import Component
 from bdbench.suite.identity import component_identity, digest_json, with_paths
+from bdbench.suite.pinned import PINNED, check_plugins
 from bdbench.suite.reader import Document
 from bdbench.suite.schema import CONTROL, Entry, Suite
 
-__all__ = ["Part", "ResolvedDefense", "ResolvedSuite", "needs_of", "resolve", "task_of"]
+__all__ = [
+    "Part",
+    "ResolvedDefense",
+    "ResolvedSuite",
+    "needs_of",
+    "precision_of",
+    "resolve",
+    "task_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,9 @@ class Part:
         config: Its settings.
         code: Digest of its code.
         identity: Digest of all that it contributes to a result.
-        document: What a worker needs to build it again.
+        document: What a worker needs to build it again; under ``trials`` the settings that the
+            host may try, if the suite grants that.
+        trials: Digests of the settings to try.
     """
 
     label: str
@@ -49,6 +61,7 @@ class Part:
     code: str
     identity: str
     document: Mapping[str, Any]
+    trials: tuple[str, ...] = ()
 
     @property
     def is_control(self) -> bool:
@@ -84,6 +97,11 @@ class ResolvedDefense:
         """Digest of all that it contributes to a result, order included."""
         return digest_json([part.identity for part in self.parts])
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is a defense that does nothing: it acts at no stage."""
+        return not any(_stages(part) for part in self.parts)
+
     def acting(self, stage: DefenseStage) -> tuple[Part, ...]:
         """The parts that act at a stage, in order."""
         return tuple(part for part in self.parts if stage in _stages(part))
@@ -114,22 +132,30 @@ class ResolvedSuite:
             and part.component.spec.subject is subject
         )
 
+    def components(self) -> list[Component]:
+        """All components that it names, some of them more than once."""
+        parts = [*self.datasets, *self.models, *self.attacks, *self.metrics]
+        parts += [part for defense in self.defenses for part in defense.parts]
+        parts += [item for item in self.references if not isinstance(item, str)]
+        return [part.component for part in parts]
+
     def references_for(self, attack: Part) -> list[Part]:
-        """The attacks behind the reference models that the cells of an attack are granted."""
+        """The attacks behind the reference models that the cells of an attack are granted.
+
+        As many for the control as for every attack, since a defense could tell them apart by
+        their number: where a suite has one attack only, there is no other one for anybody.
+        """
         control = next(part for part in self.attacks if part.is_control)
+        attacks = [part for part in self.attacks if not part.is_control]
+        others = [part for part in attacks if part.identity != attack.identity]
         chosen = []
         for item in self.references:
             if isinstance(item, Part):
                 chosen.append(item)
             elif item == CONTROL:
                 chosen.append(control)
-            else:
-                others = (
-                    part
-                    for part in self.attacks
-                    if not part.is_control and part.identity != attack.identity
-                )
-                chosen += [part for part in [next(others, None)] if part]
+            elif len(attacks) > 1:
+                chosen.append(others[0])
         return chosen
 
     def document(self) -> dict[str, Any]:
@@ -154,6 +180,8 @@ class ResolvedSuite:
                 ],
             },
             "training": {**self.suite.training.model_dump(), "precision": self.precision},
+            "gates": self.suite.gates.model_dump(),
+            "plugins": self.suite.plugins,
             "limit": self.suite.limit,
         }
 
@@ -162,12 +190,17 @@ def resolve(suite: Suite, host: Host) -> ResolvedSuite:
     """Finds and configures everything that a suite names.
 
     Raises:
-        PluginError: A component is unknown, or its plugin is broken.
+        PluginError: A component is unknown, or its plugin is broken, or the suite demands pinned
+            plugins and one is not.
         InputError: Settings do not fit, or a file that they name cannot be read.
     """
+    if suite.plugins == PINNED:
+        check_plugins(host.plugins, where=suite.document.where(("plugins",)))
 
     def part(kind: str, entry: Entry) -> Part:
-        return _part(host, kind, entry, suite.document)
+        found = _part(host, kind, entry, suite.document)
+        tuning = suite.defender.tuning
+        return _with_trials(host, found, entry, suite.document, tuning.trials) if tuning else found
 
     return ResolvedSuite(
         suite=suite,
@@ -181,11 +214,11 @@ def resolve(suite: Suite, host: Host) -> ResolvedSuite:
                 for label, entries in suite.defenses
             ],
         ),
-        metrics=tuple(part("metric", entry) for entry in suite.metrics),
+        metrics=_telling_apart([part("metric", entry) for entry in suite.metrics]),
         references=tuple(
             item if isinstance(item, str) else part("attack", item) for item in suite.references
         ),
-        precision=_precision(suite.training.precision),
+        precision=precision_of(suite.training.precision),
     )
 
 
@@ -193,7 +226,7 @@ def _part(host: Host, kind: str, entry: Entry, document: Document) -> Part:
     component = host.find(kind, entry.component, where=entry.where)
     settings = f"{entry.where}.{entry.component}"
     config = configure(host, component, entry.config, where=settings)
-    config = _with_absolute_paths(config, document.folder)
+    config = _with_absolute_paths(config, document.folder, settings)
     code = code_digest(component)
     identity = component_identity(
         component.full_name, component.spec.revision, code, config, where=settings
@@ -213,6 +246,30 @@ def _part(host: Host, kind: str, entry: Entry, document: Document) -> Part:
     )
 
 
+def _with_trials(host: Host, part: Part, entry: Entry, document: Document, count: int) -> Part:
+    """The part with settings to try: of its grid, what the suite itself leaves open."""
+    spec = part.component.spec
+    grid = spec.grid if isinstance(spec, DefenseSpec) else ()
+    free = [settings for settings in grid if not settings.keys() & entry.config.keys()]
+    if len(free) < 2:
+        return part
+    steps = min(count, len(free)) - 1
+    tried = [free[round(step * (len(free) - 1) / steps)] for step in range(steps + 1)]
+    parts = [
+        _part(host, "defense", replace(entry, config={**entry.config, **settings}), document)
+        for settings in tried
+    ]
+    trials = [
+        {"tried": dict(settings), "config": trial.document["config"]}
+        for settings, trial in zip(tried, parts, strict=True)
+    ]
+    return replace(
+        part,
+        document={**part.document, "trials": trials},
+        trials=tuple(trial.identity for trial in parts),
+    )
+
+
 def _distinct(key: str, found: list[Same]) -> tuple[Same, ...]:
     """Refuses the same thing under two labels: their cells would be one cell twice."""
     labels: dict[str, str] = {}
@@ -229,9 +286,27 @@ def _distinct(key: str, found: list[Same]) -> tuple[Same, ...]:
     return tuple(found)
 
 
-def _with_absolute_paths(config: ComponentConfig, folder: Path) -> ComponentConfig:
+def _telling_apart(metrics: list[Part]) -> tuple[Part, ...]:
+    """Refuses two metrics that give values of one name, before anything is trained for them."""
+    given: dict[tuple[str, bool], str] = {}
+    for part in metrics:
+        spec = part.component.spec
+        for value in spec.values if isinstance(spec, MetricSpec) else ():
+            other = given.setdefault((value.name, value.per_class), part.label)
+            if other != part.label:
+                raise InputError(
+                    "two metrics give a value of the same name",
+                    where="metrics",
+                    found=f"{value.name} of {other} and of {part.label}",
+                    expected="each name once in a suite",
+                    next=f"take {part.label} out",
+                )
+    return tuple(metrics)
+
+
+def _with_absolute_paths(config: ComponentConfig, folder: Path, where: str) -> ComponentConfig:
     """Relative paths start at the suite's folder; ``~`` is the user's home."""
-    data = with_paths(config, lambda path, _: str(folder / path.expanduser()))
+    data = with_paths(config, lambda path, place: str(folder / expanded(path, f"{where}.{place}")))
     return type(config).model_validate_json(json.dumps(data))
 
 
@@ -241,6 +316,14 @@ def _stages(part: Part) -> frozenset[DefenseStage]:
 
 
 def _defense(label: str, parts: tuple[Part, ...]) -> ResolvedDefense:
+    if len(parts) > 1 and (idle := [part.label for part in parts if not _stages(part)]):
+        raise InputError(
+            "a part of a composition does nothing",
+            where=f"defenses: {label}",
+            found=", ".join(idle),
+            expected="defenses that act; the rest alone is the same defense",
+            next=f"take {idle[0]} out of the list",
+        )
     return ResolvedDefense(label, parts, needs_of(parts))
 
 
@@ -260,7 +343,7 @@ def task_of(dataset: Part) -> str:
     return spec.task if isinstance(spec, DatasetSpec) else ""
 
 
-def _precision(wanted: str) -> str:
+def precision_of(wanted: str) -> str:
     """The arithmetic that ``auto`` stands for here, found out without importing torch."""
     if wanted != "auto":
         return wanted

@@ -19,9 +19,11 @@ __all__ = [
     "OTHER",
     "Defender",
     "Entry",
+    "Gates",
     "Suite",
     "SuiteFields",
     "Training",
+    "Tuning",
     "parse_entry",
     "parse_suite",
     "read_entry",
@@ -34,6 +36,22 @@ BASELINES = {"none", "bdbench/none"}
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Tuning(_Part):
+    """A budget for settings: the same for every defense, spent on its own clean rows only."""
+
+    trials: int = Field(ge=2, description="How many settings of a defense's grid are tried.")
+    on: Literal["clean"] = Field(
+        default="clean", description="What they are judged by: half of the clean rows."
+    )
+    tolerance: float = Field(
+        default=0.02,
+        ge=0,
+        lt=1,
+        description="How much accuracy on them may be lost; the strongest setting that keeps "
+        "the rest is taken.",
+    )
 
 
 class Defender(_Part):
@@ -61,6 +79,11 @@ class Defender(_Part):
         default="weights", description="How far into the victim a defense may reach."
     )
 
+    tuning: Tuning | None = Field(
+        default=None,
+        description="Lets the host choose repairs' settings that the suite does not set.",
+    )
+
     @property
     def access_level(self) -> Access:
         """`access` as a level that can be compared."""
@@ -74,6 +97,34 @@ class Training(Recipe):
         default="auto",
         description="Arithmetic of training and evaluation: bf16 autocast or fp32; `auto` is "
         "bf16 where the processor has it. The choice made is part of the identity.",
+    )
+
+
+class Gates(_Part):
+    """When an attack counts as one that took, and a defense as one; others are shown, not ranked.
+
+    Part of no identity: what was computed stays what it is when they are set otherwise.
+    """
+
+    asr_over_floor: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="How far the attack's success on the undefended victim must be above that on "
+        "the control.",
+    )
+    accuracy_under_control: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="How far the undefended victim's clean accuracy may be under the control's.",
+    )
+    accuracy_under_victim: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="How far a defense may bring clean accuracy under the undefended victim's: a "
+        "model that is good for nothing has no backdoor either.",
     )
 
 
@@ -95,9 +146,17 @@ class SuiteFields(_Part):
         min_length=1,
         description="Defenses; a list within the list is a composition; `none` is always added.",
     )
-    metrics: list[Any] = Field(default=["classification"], description="What is measured.")
+    metrics: list[Any] = Field(
+        default=["classification"], min_length=1, description="What is measured."
+    )
     defender: Defender = Defender()
     training: Training = Training()
+    gates: Gates = Gates()
+    plugins: Literal["any", "pinned"] = Field(
+        default="any",
+        description="`pinned`: refuse to run while a plugin is installed (and not left out) whose "
+        "files are not those that the registry pins. Part of no identity.",
+    )
     limit: int | None = Field(
         default=None, ge=2, description="At most so many rows of each split, for a quick look."
     )
@@ -140,6 +199,8 @@ class Suite:
         references: `CONTROL`, `OTHER` or an attack.
         defender: What is granted.
         training: The recipe.
+        gates: When an attack counts as one that took.
+        plugins: ``any``, or only ``pinned`` ones.
         limit: At most so many rows of each split.
         document: Where it was read from.
     """
@@ -155,8 +216,16 @@ class Suite:
     references: tuple[str | Entry, ...]
     defender: Defender
     training: Training
+    gates: Gates
+    plugins: str
     limit: int | None
     document: Document
+
+    @property
+    def clean_rows(self) -> int:
+        """How many clean rows a defender is granted: no more than a limit leaves."""
+        rows = self.defender.clean_rows
+        return rows if self.limit is None else min(rows, self.limit)
 
 
 def parse_suite(document: Document) -> Suite:
@@ -194,6 +263,8 @@ def parse_suite(document: Document) -> Suite:
         references=references,
         defender=fields.defender,
         training=fields.training,
+        gates=fields.gates,
+        plugins=fields.plugins,
         limit=fields.limit,
         document=document,
     )
@@ -215,7 +286,7 @@ def _entries(
     entries = [read_entry(document, (key, index), item) for index, item in enumerate(items)]
     if baseline and not any(entry.component in BASELINES for entry in entries):
         entries.insert(0, _baseline(document, key))
-    _refuse_twins(document, key, [entry.label for entry in entries])
+    _refuse_twins(document, (key,), [entry.label for entry in entries])
     yield from entries
 
 
@@ -225,13 +296,15 @@ def _compositions(document: Document, items: list[Any]) -> Iterator[tuple[str, t
         place = ("defenses", index)
         if isinstance(item, list) and item:
             parts = tuple(read_entry(document, (*place, at), part) for at, part in enumerate(item))
+            # What each of them notes is told by its name.
+            _refuse_twins(document, place, [part.label for part in parts])
             found.append(("+".join(part.label for part in parts), parts))
         else:
             entry = read_entry(document, place, item)
             found.append((entry.label, (entry,)))
     if not any(len(parts) == 1 and parts[0].component in BASELINES for _, parts in found):
         found.insert(0, ("none", (_baseline(document, "defenses"),)))
-    _refuse_twins(document, "defenses", [label for label, _ in found])
+    _refuse_twins(document, ("defenses",), [label for label, _ in found])
     yield from found
 
 
@@ -240,12 +313,12 @@ def _baseline(document: Document, key: str) -> Entry:
     return Entry("none", "bdbench/none", {}, document.where((key,)))
 
 
-def _refuse_twins(document: Document, key: str, labels: list[str]) -> None:
+def _refuse_twins(document: Document, place: Place, labels: list[str]) -> None:
     twins = sorted({label for label in labels if labels.count(label) > 1})
     if twins:
         raise InputError(
             "two entries bear the same name",
-            where=document.where((key,)),
+            where=document.where(place),
             found=", ".join(twins),
             expected="a name of its own for each",
             next=f"add `name: {twins[0]}-2` beside one of them",

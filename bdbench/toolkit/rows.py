@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from bdbench.api import Examples, InputError, SeedStream, Splits, Task
+from bdbench.api.data import class_numbers
 
 __all__ = [
     "Duplicates",
@@ -30,20 +31,34 @@ _RANKS = SeedStream(0, ("bdbench.toolkit.rows",))
 
 
 def label_values(
-    train_labels: Sequence[int | str], classes: Sequence[str] | None, *, where: str
+    train_labels: Sequence[int | str],
+    classes: Sequence[str] | None,
+    *,
+    where: str,
+    counted: bool = False,
 ) -> tuple[tuple[str, ...], dict[int | str, int]]:
     """The names of the classes, and the class number that each value of a label stands for.
 
-    With `classes`, a label is either a name among them or a number that counts them from 0.
-    Without, the classes are the distinct training labels in ascending order.
+    With `classes`, a label is either a name among them or a number that counts them from 0; if
+    any of them has a number for its name, every number is a name. Without, the classes are the
+    distinct training labels in ascending order.
+
+    Args:
+        train_labels: As they stand in the training rows.
+        classes: The names, in the order of their numbers; None to find them.
+        where: For errors.
+        counted: Whether the source says that its numbers count the classes, whatever these
+            are called.
 
     Raises:
         InputError: There are fewer than two classes.
     """
     if classes is not None:
         names = tuple(classes)
-        numbers: dict[int | str, int] = {number: number for number in range(len(names))}
-        numbers |= {name: number for number, name in enumerate(names)}
+        positions: dict[int | str, int] = {number: number for number in range(len(names))}
+        numbers = class_numbers(names)
+        if counted:
+            numbers |= positions
     else:
         # Sorting needs one kind of value; a column of a table holds no other.
         values = sorted(set(train_labels), key=lambda value: (isinstance(value, str), value))

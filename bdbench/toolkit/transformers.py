@@ -7,7 +7,7 @@ import shutil
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,12 @@ __all__ = [
 
 _FIELDS = "bdbench_fields"
 
+# RoBERTa and its kin begin to count positions after the padding token's number.
+_COUNT_FROM_PADDING = frozenset(
+    {"camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta"}
+    | {"roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
@@ -67,11 +73,13 @@ class Tokens:
         input_ids: Token numbers.
         token_type_ids: 0 and 1 for first and second text, where the encoder tells them apart.
         pad: The token number to pad with.
+        cut: Whether the row has more tokens. Plays no part in whether two are equal.
     """
 
     input_ids: list[int]
     token_type_ids: list[int] | None
     pad: int
+    cut: bool = field(default=False, compare=False)
 
 
 class EncoderClassifier(Classifier):
@@ -183,7 +191,15 @@ class EncoderClassifier(Classifier):
             )
         ids: list[list[int]] = encoded["input_ids"]
         types: Sequence[list[int] | None] = encoded.get("token_type_ids", [None] * len(ids))
-        return [Tokens(*row, reader.pad) for row in zip(ids, types, strict=True)]
+        cut = [bool(encoding.overflowing) for encoding in encoded.encodings]
+        return [
+            Tokens(row, kinds, reader.pad, more)
+            for row, kinds, more in zip(ids, types, cut, strict=True)
+        ]
+
+    def is_cut(self, item: Tokens) -> bool:
+        """Whether the row has more tokens than were kept."""
+        return item.cut
 
     def size(self, item: Tokens) -> int:
         """The number of tokens."""
@@ -298,14 +314,15 @@ def _cached_reader(folder: Path, written: int) -> _Reader:  # noqa: ARG001 -- pa
             expected="a fast tokenizer with a padding token",
             next="choose an encoder, such as one of the BERT family",
         )
-    positions = tokenizer.model_max_length
-    if positions > 1_000_000:  # transformers' way to say that the tokenizer does not know
-        # RoBERTa and its kin begin to count positions after the padding token's number.
-        positions = settings.get("max_position_embeddings", 512) - tokenizer.pad_token_id - 1
+    known = tokenizer.model_max_length
+    unknown = known > 1_000_000  # transformers' way to say that the tokenizer does not know
+    positions = settings.get("max_position_embeddings") or (512 if unknown else known)
+    if unknown or settings.get("model_type") in _COUNT_FROM_PADDING:
+        positions -= tokenizer.pad_token_id + 1
     return _Reader(
         tokenizer=tokenizer,
         fields=tuple(settings.get(_FIELDS, ())),
-        positions=positions,
+        positions=min(known, positions),
         pad=tokenizer.pad_token_id,
     )
 

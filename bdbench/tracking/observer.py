@@ -87,7 +87,7 @@ class RunObserver:
             A line for the user if results still wait to be published, else an empty text.
         """
         files = self._leaderboard()
-        said = repr([status, files]).replace(self._run_id, "")
+        said = json.dumps([status, self._compared()], sort_keys=True)
         self._put_run({"status": status, "files": files}, _digest(said))
         if self._spool.pending():
             self._keep_publishing()
@@ -123,12 +123,17 @@ class RunObserver:
         None if the run had only some cells of the suite: the leaderboard of a suite in MLflow
         is that of its newest whole run.
         """
-        folder = self._home.runs / self._run_id
-        comparison = folder / "leaderboard.json"
-        if comparison.is_file() and json.loads(comparison.read_text("utf-8")).get("partial"):
+        if self._compared().get("partial"):
             return {}
+        folder = self._home.runs / self._run_id
         found = {name: folder / name for name in LEADERBOARD}
         return {name: path.read_text("utf-8") for name, path in found.items() if path.is_file()}
+
+    def _compared(self) -> dict[str, Any]:
+        """What the run came to, without which run it was and when: what is new if it differs."""
+        path = self._home.runs / self._run_id / "leaderboard.json"
+        comparison: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return {key: value for key, value in comparison.items() if key not in {"run_id", "created"}}
 
     def _put_run(self, body: Mapping[str, Any], digest: str) -> None:
         key = key_of("run", self._suite)

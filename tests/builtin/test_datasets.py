@@ -136,6 +136,16 @@ def test_labels_may_be_text(load, suffix):
     assert splits.test.labels == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_labels_may_be_numbers_that_classes_are_called(load, suffix):
+    def counted(rows):
+        return [{**row, "label": row["label"] + 1} for row in rows]
+
+    rows = {"train": counted(TRAIN), "test": counted(TEST), "clean": counted(CLEAN)}
+    assert load(**rows, suffix=suffix, classes=["1", "2"]).test.labels == [0, 1, 0, 1]
+    assert load(**rows, suffix=suffix, classes=["2", "1"]).test.labels == [1, 0, 1, 0]
+
+
 def test_labels_may_be_truth_values_or_categories(load, tmp_path):
     flags = [{**row, "label": bool(row["label"])} for row in TRAIN]
     assert load(train=flags).train.labels == [row["label"] for row in TRAIN]
@@ -181,6 +191,18 @@ def test_duplicates_across_splits_are_refused_or_dropped(load):
     assert splits.notes["dropped_duplicates"] == {"train rows that stand in test": 2}
 
 
+def test_escapes_are_decoded_in_every_split_before_rows_are_compared(load):
+    train = [*TRAIN, {"text": "it #39;s", "label": 0}, {"text": "snail @-@ like", "label": 1}]
+    test = [*TEST, {"text": "itandapos;s", "label": 0}]
+    clean = [{"text": "a &quot;b&quot;", "label": 1}]
+    splits = load(train=train, test=test, clean=clean, decode=True, duplicates="drop")
+    assert splits.train.inputs["text"][20:] == ["snail-like"]
+    assert splits.test.inputs["text"][-1] == "it's"
+    assert splits.clean.inputs["text"] == ['a "b"']
+    as_they_are = load(train=train, test=test, clean=clean)
+    assert as_they_are.train.inputs["text"][20:] == ["it #39;s", "snail @-@ like"]
+
+
 def test_training_rows_can_be_sampled_by_class(load):
     assert Counter(load(train_per_class={"1": 3}).train.labels) == {0: 10, 1: 3}
 
@@ -197,6 +219,10 @@ def test_training_rows_can_be_sampled_by_class(load):
         ({"train": [{"text": None, "label": 0}, *TRAIN]}, "1 empty values of 21.*row 0"),
         ({"train": [{"text": "x", "label": 0.5}]}, "label column.*double"),
         ({"train": [{"text": "x", "label": None}, *TRAIN]}, "label: values are missing"),
+        (
+            {"train": [{"text": f"x{n}", "label": ["", "a", "b"][n]} for n in range(3)]},
+            "label: values are missing.*1 empty values of 3, the first in row 0",
+        ),
         ({"clean": [{"text": "x", "label": "no"}]}, "clean.*a label stands for no class"),
     ],
 )
@@ -215,6 +241,8 @@ def test_unsuitable_tables_are_refused(load, settings, message):
         ("train.csv", b"text,label\n\xff\xfe,0\nb,1\n", "cannot be read"),
         ("train.json", b'[{"text": "a"', "cannot be read"),
         ("train.jsonl", b'{"text": "a", "label": 0}\n[1]\n', "not an object"),
+        ("train.jsonl", b'{"text": "a", "label": %d}\n' % 2**70, "cannot be read.*Overflow"),
+        ("train.json", b"[" * 100_000, "cannot be read.*Recursion"),
         ("train.json", b'[{"text": "a", "label": 0}, {"text": "b", "label": "x"}]', "cannot be"),
         ("train.jsonl", b"", "no column 'text'.*Found the columns none"),
         ("train.csv", b"text,label\n", "too few classes|has no rows|label column"),
@@ -297,6 +325,10 @@ def test_a_hub_data_set_is_read_with_its_class_names(repository):
 
 def test_class_names_of_the_suite_come_first(repository):
     assert hub(classes=["no", "yes"]).load().task.classes == ("no", "yes")
+
+
+def test_numbers_of_the_hub_count_whatever_the_classes_are_called(repository):
+    assert hub(classes=["1", "0"]).load().test.labels == [0, 1, 0, 1]
 
 
 def test_the_commit_behind_a_tag_is_noted(repository, monkeypatch):

@@ -39,6 +39,10 @@ def texts(examples):
         (["spam", "ham"], ["ham", "spam"], ("ham", "spam"), [1, 0]),
         ([1, 1, 0], ["ham", "spam", "other"], ("ham", "spam", "other"), [1, 1, 0]),
         (["1", "0"], ["1", "0"], ("1", "0"), [0, 1]),
+        ([1, 0], ["1", "0"], ("1", "0"), [0, 1]),
+        ([1, 3, 5], ["1", "2", "3", "4", "5"], ("1", "2", "3", "4", "5"), [0, 2, 4]),
+        ([-1, 1], ["-1", "1"], ("-1", "1"), [0, 1]),
+        ([1, 0], ["01", "02"], ("01", "02"), [1, 0]),
     ],
 )
 def test_labels_are_names_or_numbers(labels, classes, names, numbers):
@@ -47,10 +51,54 @@ def test_labels_are_names_or_numbers(labels, classes, names, numbers):
     assert label_numbers(labels, table, where="x") == numbers
 
 
+def test_where_a_class_has_a_number_for_its_name_no_number_counts():
+    _, table = label_values([1], ["1", "other"], where="x")
+
+    assert label_numbers([1], table, where="x") == [0]
+    with pytest.raises(InputError, match="Found 0 in row 0"):
+        label_numbers([0], table, where="x")
+
+
+def test_numbers_count_where_the_source_says_so():
+    _, table = label_values([0, 1], ["1", "0"], where="x", counted=True)
+
+    assert label_numbers([0, 1, "1"], table, where="x") == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("classes", "value", "index"),
+    [
+        (("ham", "spam"), 1, 1),
+        (("ham", "spam"), "spam", 1),
+        (("1", "2"), 1, 0),
+        (("1", "2"), "2", 1),
+        (("1", "0"), 0, 1),
+    ],
+)
+def test_a_target_is_read_as_a_label_is(classes, value, index):
+    assert Task("t", ("text",), classes).class_index(value) == index
+
+
+@pytest.mark.parametrize(
+    ("classes", "value", "expected"),
+    [
+        (("ham", "spam"), 2, "one of 0 (ham), 1 (spam)"),
+        (("ham", "spam"), True, "one of 0 (ham), 1 (spam)"),
+        (("1", "2"), 0, "one of 1, 2"),
+        ((), 0, "nothing: the task has no classes"),
+    ],
+)
+def test_what_is_no_class_is_refused(classes, value, expected):
+    with pytest.raises(InputError) as caught:
+        Task("t", ("text",), classes).class_index(value)
+
+    assert caught.value.expected == expected
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 2, 2], r"Found 2 in row 1 \(2 such rows\).*0, 1, 'ham', 'spam'"),
+        ([0, 2, 2], r"Found 2 in row 1 \(2 such rows\).*'ham', 'spam', 0, 1"),
         ([0, -1], "-1 marks rows without an answer"),
         (["ham", "spma"], "write 'spam' in row 1"),
         (["0"], "all as numbers or all as text"),

@@ -9,6 +9,7 @@ import pytest
 
 from bdbench.cli.main import run
 from bdbench.home import Home
+from bdbench.results.costs import COSTS
 from bdbench.results.runs import write_run
 
 TOY = Path(__file__).parents[1] / "toy"
@@ -43,46 +44,100 @@ def toy():
     return TOY / "suite.yaml"
 
 
+def estimate(mean):
+    """A mean over three seeds, or nothing."""
+    if mean is None:
+        return None
+    return {"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "sd": 0.05, "seeds": 3}
+
+
+def row(attack, defense, asr, accuracy=0.9, **changes):
+    """A row of a comparison: of the control if there is no attack."""
+    control, baseline = attack == "none", defense == "none"
+    test = {"p": 0.01, "p_holm": 0.02, "significant": True}
+    by_attack = None if baseline or asr is None else {**estimate(asr - 1), **test}
+    by_utility = None if baseline or accuracy is None else {**estimate(-0.01), **test}
+    return {
+        "dataset": "blobs",
+        "model": "linear",
+        "attack": attack,
+        "defense": defense,
+        "control": control,
+        "baseline": baseline,
+        "seeds": [] if accuracy is None else [0, 1, 2],
+        "status": {"failed" if accuracy is None else "success": 3},
+        "reasons": [],
+        "needs": "nothing",
+        "values": {"clean_accuracy": estimate(accuracy), "asr": estimate(asr)},
+        "changes": {"attack": by_attack, "utility": by_utility},
+        "over_floor": estimate(asr),
+        "control_effect": estimate(-0.01),
+        "gate": {"passed": not control, "reason": "never attacked" if control else ""},
+        "ranked": not control,
+        "unranked_because": "never attacked" if control else "",
+        "pareto": not control,
+        "cost": dict.fromkeys(COSTS, 1.5),
+        "selection": "fixed",
+        "isolation": "namespace",
+        "failed": 3 if accuracy is None else 0,
+        "cells": [f"{attack}-{defense}-{seed}" for seed in range(3)],
+        **changes,
+    }
+
+
+@pytest.fixture
+def make_row():
+    """Makes rows for `finished_run`."""
+    return row
+
+
 @pytest.fixture
 def finished_run(home):
     """Writes a finished run, and gives its comparison."""
 
-    def finished_run(run_id="20260101-000000-toy-aaaa", suite="toy", finished=0.0, label="merge"):
+    def finished_run(
+        run_id="20260101-000000-toy-aaaa",
+        suite="toy",
+        finished=0.0,
+        label="merge",
+        rows=None,
+        records=(),
+        document=None,
+        **changes,
+    ):
+        column = {"summary": "", "bounds": [0, 1], "unit": "share", "metric": "d/m"}
         comparison = {
-            "schema": "bdbench.comparison/1",
+            "schema": "bdbench.comparison/3",
             "suite": suite,
             "run_id": run_id,
-            "columns": [
-                {
-                    "name": "asr",
-                    "summary": "",
-                    "direction": "lower",
-                    "bounds": [0, 1],
-                    "unit": "share",
-                    "metric": "d/m",
-                }
-            ],
-            "rows": [
-                {
-                    "dataset": "blobs",
-                    "model": "linear",
-                    "attack": "patch",
-                    "defense": label,
-                    "seeds": [0],
-                    "status": {"success": 1},
-                    "reasons": [],
-                    "needs": "nothing",
-                    "values": {"asr": 0.25},
-                    "defense_seconds": 1.5,
-                    "cells": ["c"],
-                }
-            ],
-            "notes": ["A note."],
-            "seeds": [0],
+            "created": "2026-01-01T00:00:00Z",
+            "bdbench": "0.1.0",
+            "partial": False,
+            "seeds": [0, 1, 2],
             "clean_rows": 0,
-        }
-        run = {"run_id": run_id, "suite": suite, "finished": finished}
-        write_run(Home(home).runs / run_id, [], comparison, run)
+            "references": [],
+            "gates": {
+                "asr_over_floor": 0.5,
+                "accuracy_under_control": 0.05,
+                "accuracy_under_victim": 0.1,
+            },
+            "roles": {"attack": "asr", "utility": "clean_accuracy", "floor": None},
+            "columns": [
+                {**column, "name": "clean_accuracy", "direction": "higher", "role": "utility"},
+                {**column, "name": "asr", "direction": "lower", "role": "attack"},
+            ],
+            "rows": [row("patch", label, 0.25)] if rows is None else rows,
+            "rankings": [],
+            "examples": [],
+            "provenance": {
+                "components": [], "training": {}, "environment": {}, "isolation": [], "data": [],
+            },
+            "citations": [],
+            "notes": ["A note."],
+            **changes,
+        }  # fmt: skip
+        run = {"run_id": run_id, "suite": suite, "finished": finished, "document": document}
+        write_run(Home(home).runs / run_id, records, comparison, run)
         return comparison
 
     return finished_run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -38,7 +39,10 @@ def test_list_can_be_limited_to_a_kind(bdbench):
 
 
 SHOWN = {
-    "attack": ("toy-patch", ["poison_rate (number > 0 and < 1, default 0.1)", "Share of all"]),
+    "attack": (
+        "toy-patch",
+        ["surfaces: data", "poison_rate (number > 0 and < 1, default 0.1)", "Share of all"],
+    ),
     "defense": ("toy-mean", ["stages: repair", "needs: weights, 1+ reference models"]),
     "metric": ("toy-rates", ["clean_accuracy (higher is better): Accuracy."]),
     "model": ("toy-linear", ["hidden (whole number >= 1, default 16)", "Width."]),
@@ -101,6 +105,10 @@ def test_a_name_that_resembles_nothing_leads_to_the_list(bdbench):
 
     assert done.code == 4
     assert "bdbench list" in done.err
+    # Not of one kind alone.
+    assert "attack" in done.err
+    assert "defense" in done.err
+    assert "toy-patch" not in done.err
 
 
 def test_an_unknown_kind_is_told_the_kinds(bdbench):
@@ -108,6 +116,26 @@ def test_an_unknown_kind_is_told_the_kinds(bdbench):
 
     assert done.code == 4
     assert "attack" in done.err
+
+
+def test_needs_are_those_of_the_defaults(bdbench, monkeypatch):
+    from bdbench_toy.config import ToyDefenseConfig
+
+    def needs(self, declared):
+        return dataclasses.replace(declared, clean_rows=32)
+
+    monkeypatch.setattr(ToyDefenseConfig, "needs", needs)
+
+    assert "needs: weights, 32+ clean rows" in bdbench("show", "toy-tune").out
+
+
+def test_keys_that_may_be_left_out_as_a_whole_are_explained_too(bdbench):
+    lines = bdbench("show", "--suite-keys").out.splitlines()
+
+    at = next(at for at, line in enumerate(lines) if line.strip() == "tuning (default null)")
+    rest = "\n".join(lines[at:])
+    for key in ("trials (whole number >= 2, required)", "on (", "tolerance (number >= 0 and < 1"):
+        assert key in rest
 
 
 def test_the_keys_of_a_suite_are_explained(bdbench):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,7 +13,8 @@ import click
 import pytest
 
 from bdbench.cli import listing, main
-from bdbench.cli.main import COMMANDS, Exit
+from bdbench.cli.exits import Exit
+from bdbench.cli.main import COMMANDS, run
 
 
 def test_help_names_every_command_and_the_exit_codes(bdbench):
@@ -21,8 +23,8 @@ def test_help_names_every_command_and_the_exit_codes(bdbench):
     assert done.code == 0
     assert all(command in done.out for command in COMMANDS)
     assert (
-        "Exit codes: 0 ok, 1 some cells failed, 2 interrupted, 3 internal error, "
-        "4 usage, configuration or plugin error, 5 nothing to run."
+        "Exit codes: 0 ok, 1 some cells failed or were not reproduced, 2 interrupted, 3 internal "
+        "error, 4 usage, configuration or plugin error, 5 nothing to run, 6 a row fails a check."
     ) in " ".join(done.out.split())
 
 
@@ -144,7 +146,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(command, home):
             stdout=write,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
     finally:
@@ -212,9 +214,22 @@ def test_commands_are_imported_when_they_are_called():
     code = "import sys, bdbench.cli.main; print([m for m in sys.modules if 'bdbench.cli.' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout == "['bdbench.cli.main']\n"
+    assert done.stdout == "['bdbench.cli.exits', 'bdbench.cli.main']\n"
 
 
 def test_every_command_has_a_module():
     for command in COMMANDS:
         assert main.main.get_command(None, command).name == command
+
+
+def test_a_terminal_of_few_characters_is_no_error(finished_run, home, monkeypatch):
+    finished_run(label="merge→ü")
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", out)
+
+    with pytest.raises(SystemExit) as ended:
+        run(["leaderboard"])
+
+    out.flush()
+    assert ended.value.code == 0
+    assert "merge\\u2192ü".encode("latin-1") in out.buffer.getvalue()

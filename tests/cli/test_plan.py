@@ -7,6 +7,10 @@ import json
 import pytest
 
 from bdbench.store.objects import Store
+from bdbench.suite.load import load_suite
+from bdbench.suite.plan import Wanted
+from bdbench.suite.planning import build_plan
+from bdbench.suite.resolve import resolve
 
 
 @pytest.fixture
@@ -50,10 +54,10 @@ def test_a_plan_as_json_has_every_cell_with_its_identity(bdbench, toy, home):
 @pytest.mark.parametrize(
     ("arguments", "cells"),
     [
-        (["--defense", "toy-mean"], 4),
+        (["--defense", "toy-mean"], 8),
         (["--defense", "toy-mean", "--defense", "none"], 8),
         (["--attack", "none"], 14),
-        (["--defense", "toy-mean+toy-clip", "--attack", "toy-patch"], 2),
+        (["--defense", "toy-mean+toy-clip", "--attack", "toy-patch"], 6),
         (["--dataset", "toy-blobs", "--model", "toy-linear"], 28),
         (["--seeds", "4"], 14),
         (["--seeds", "0,1,2"], 42),
@@ -135,15 +139,17 @@ def test_what_cannot_run_is_shown_with_its_reason(bdbench, toy):
 
 
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
-def test_a_plan_of_which_nothing_can_run_ends_with_5(bdbench, toy, as_json):
-    arguments = ["--set", "defender.references=[]", "--defense", "toy-mean"]
+def test_a_plan_of_which_nothing_can_run_ends_with_5(bdbench, toy, as_json, monkeypatch):
+    monkeypatch.setattr("bdbench.suite.planning.obstacle", lambda *_: "a reason")
 
-    assert bdbench("run", toy, "--plan", *as_json, *arguments).code == 5
+    assert bdbench("run", toy, "--plan", *as_json).code == 5
 
 
-def test_what_is_in_the_store_is_shown_as_cached(bdbench, toy, home, plan):
-    (cell,) = plan("--seeds", "0", "--attack", "none", "--defense", "none")
-    Store(home / "store").ensure("scores", cell["cell_id"], lambda folder: {})
+def test_what_is_in_the_store_is_shown_as_cached(bdbench, toy, home, toy_host):
+    suite = load_suite(str(toy), toy_host, ["seeds=[0]"])
+    plan = build_plan(resolve(suite, toy_host), Wanted(attacks={"none"}, defenses={"none"}))
+    for key, stage in plan.stages.items():
+        Store(home / "store").ensure(stage.kind, key, lambda folder: {})
 
     done = bdbench("run", toy, "--plan", "--seeds", "0", "--attack", "none", "--defense", "none")
 

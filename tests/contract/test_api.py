@@ -1,4 +1,8 @@
-"""The contract with plugins: what `bdbench.api` offers is what `api.json` says, name by name.
+"""The contract with plugins: what they may import is what `api.json` says, name by name.
+
+That is `bdbench.api`, `bdbench.testing` (with its fixtures and the names of its checks, which
+lists of expected failures hold), and `bdbench.toolkit`, by names alone. Of these `API_VERSION` is
+about `bdbench.api`; the other two go with bdbench's own version.
 
 A change here can break plugins that others have written. If it is meant: raise `API_VERSION`
 (the minor number for additions, the major one for everything else), write the file anew with
@@ -10,12 +14,14 @@ and read the difference before committing it.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import enum
 import inspect
 import json
 import os
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import get_origin
 
@@ -23,8 +29,9 @@ import pluggy
 import pytest
 from pydantic import BaseModel
 
-from bdbench import api
+from bdbench import api, testing, toolkit
 from bdbench.api import hooks
+from bdbench.testing import plugin
 
 GOLDEN = Path(__file__).with_name("api.json")
 
@@ -62,11 +69,13 @@ def settings(model):
 def methods(found):
     made = dataclasses.is_dataclass(found) or getattr(found, "_is_protocol", False)
     for name, member in vars(found).items():
-        if name.startswith("_") and (made or name != "__init__"):
+        if name.startswith("_") and name != "__call__" and (made or name != "__init__"):
             continue
         abstract = "abstract " if getattr(member, "__isabstractmethod__", False) else ""
         if isinstance(member, property):
             yield name, f"{abstract}property -> {member.fget.__annotations__['return']}"
+        elif isinstance(member, cached_property):
+            yield name, f"property -> {member.func.__annotations__['return']}"
         elif inspect.isfunction(member):
             yield name, abstract + signature(member)
 
@@ -92,7 +101,21 @@ def contract():
             for name, function in hookspecs().items()
         },
         "names": {name: describe(getattr(api, name)) for name in api.__all__},
+        "testing": {name: describe(getattr(testing, name)) for name in testing.__all__},
+        "fixtures": sorted(plugin.__all__),
+        "checks": sorted(testing.CHECKS),
+        "toolkit": dict(toolkit_names()),
     }
+
+
+def toolkit_names():
+    """Public names by module; read, not imported, since some import torch."""
+    folder = Path(toolkit.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                module = ".".join(path.relative_to(folder).with_suffix("").parts)
+                yield module.removesuffix(".__init__"), ast.literal_eval(node.value)
 
 
 def test_the_contract_is_what_was_agreed():
@@ -101,7 +124,7 @@ def test_the_contract_is_what_was_agreed():
         GOLDEN.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
     agreed = json.loads(GOLDEN.read_text("utf-8"))
 
-    for part in ("hooks", "names"):
+    for part in ("hooks", "names", "testing", "toolkit"):
         for name in sorted({*found[part], *agreed[part]}):
             assert found[part].get(name) == agreed[part].get(name), f"{part}: {name}: {__doc__}"
     # Names in their order, and all the rest.

@@ -67,5 +67,21 @@ def records(toy_run):
 
 
 def read_records(home):
-    newest = max(home.glob("runs/*/records.jsonl"))
+    newest = max(home.glob("runs/*-toy-*/records.jsonl"))
     return [json.loads(line) for line in newest.read_text("utf-8").splitlines()]
+
+
+@pytest.fixture(scope="session")
+def of():
+    """The one of some records that is of an attack, a defense and a seed."""
+
+    def of(records, attack, defense, seed=0):
+        wanted = (attack, defense, seed)
+        (record,) = [
+            item
+            for item in records
+            if (item["attack"]["label"], item["defense_label"], item["seed"]) == wanted
+        ]
+        return record
+
+    return of

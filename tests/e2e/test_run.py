@@ -7,22 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 SUITE = Path(__file__).parents[1] / "toy" / "suite.yaml"
-DEFENSES = {"none", "toy-mean", "toy-tune", "toy-base", "toy-clip", "toy-filter"} | {
-    "toy-mean+toy-clip"
-}
-
-
-def of(records, attack, defense, seed=0):
-    (record,) = [
-        item
-        for item in records
-        if (item["attack"]["label"], item["defense_label"], item["seed"]) == (attack, defense, seed)
-    ]
-    return record
 
 
 def files(home):
@@ -31,73 +18,6 @@ def files(home):
         for path in home.glob("store/objects/*/*/files/**/*")
         if path.is_file()
     }
-
-
-def test_every_cell_succeeds(records):
-    assert len(records) == 2 * 2 * len(DEFENSES)
-    assert {record["status"] for record in records} == {"success"}
-    assert {record["defense_label"] for record in records} == DEFENSES
-
-
-def test_the_attack_took_and_the_defenses_differ(records):
-    undefended = of(records, "toy-patch", "none")["metrics"]
-    assert undefended["asr"] > 0.9
-    assert undefended["asr_floor"] < 0.1
-    assert undefended["clean_accuracy"] > 0.9
-    for defense in ("toy-mean", "toy-filter"):
-        assert of(records, "toy-patch", defense)["metrics"]["asr"] < 0.5
-
-
-def test_the_control_has_no_asr(records):
-    assert of(records, "none", "none")["metrics"]["asr"] is None
-
-
-def test_every_defense_of_an_attack_gets_the_same_victim(records):
-    for attack in ("none", "toy-patch"):
-        for seed in (0, 1):
-            keys = {of(records, attack, item, seed)["stages"]["victim"] for item in DEFENSES}
-            assert len(keys) == 1
-
-
-def test_the_clean_rows_are_in_neither_split_and_the_same_for_all(toy_run, records):
-    home, _ = toy_run
-    record = of(records, "toy-patch", "toy-tune")
-    assert record["notes"]["treated"]["toy-tune"]["clean_rows"] == 16
-    key = record["stages"]["data"]
-    folder = home / "store" / "objects" / key[:2] / key / "files"
-    rows = {name: rows_of(folder / f"{name}.parquet") for name in ("train", "test", "clean")}
-    assert rows["clean"] & rows["train"] == set()
-    assert rows["clean"] & rows["test"] == set()
-
-
-def rows_of(path):
-    column = pq.read_table(path).column("input.vector").combine_chunks()
-    return {row.tobytes() for row in column.to_numpy_ndarray()}
-
-
-def test_a_screen_that_rejects_nothing_leaves_scores(toy_run, records):
-    home, _ = toy_run
-    key = of(records, "toy-patch", "toy-clip")["stages"]["predictions_triggered"]
-    table = pq.read_table(home / "store/objects" / key[:2] / key / "files/predictions.parquet")
-    assert min(table.column("score").to_pylist()) > 8
-    assert not any(table.column("rejected").to_pylist())
-
-
-def test_costs_are_measured_for_all(records):
-    record = of(records, "toy-patch", "toy-tune")
-    assert record["costs"]["victim"]["gradient_steps"] == 8 * 15
-    assert record["costs"]["treated"]["gradient_steps"] == 3 * 2
-    assert record["costs"]["predictions_clean"]["forward_rows"] == 80
-    assert "treated" not in of(records, "toy-patch", "none")["costs"]
-
-
-def test_records_say_what_took_part(records):
-    record = of(records, "toy-patch", "toy-mean")
-    assert record["attack"]["component"] == "bdbench-toy/toy-patch"
-    assert record["attack"]["config"]["poison_rate"] == 0.2
-    assert len(record["attack"]["code"]) == 64
-    assert record["environment"]["torch"]
-    assert record["isolation"] == "none"
 
 
 def test_the_same_command_again_computes_nothing(bdbench, toy_run):
@@ -146,7 +66,7 @@ def test_another_attack_reuses_what_is_there(bdbench, toy_run, tmp_path):
     ("defense", "code", "reason"),
     [
         ("toy-nan", 4, "weights are not finite"),
-        ("toy-crash", 1, "the worker process ended without an answer"),
+        ("toy-crash", 1, "a component's process ended without an answer"),
         ("toy-peek", 4, "Needs(training_data=True)"),
     ],
 )
@@ -169,7 +89,7 @@ def test_a_failing_defense_fails_its_cell_and_no_other(
     assert reason in result.stderr
 
 
-def test_a_damaged_object_is_computed_anew_and_kept_aside(bdbench, toy_run, records):
+def test_a_damaged_object_is_computed_anew_and_kept_aside(bdbench, toy_run, records, of):
     home, _ = toy_run
     before = files(home)
     key = of(records, "toy-patch", "toy-mean")["stages"]["scores"]
@@ -181,7 +101,7 @@ def test_a_damaged_object_is_computed_anew_and_kept_aside(bdbench, toy_run, reco
     assert "success" not in result.stderr
 
 
-def test_damaged_weights_are_found_when_they_are_needed(bdbench, toy_run, records):
+def test_damaged_weights_are_found_when_they_are_needed(bdbench, toy_run, records, of):
     home, _ = toy_run
     before = files(home)
     stages = of(records, "toy-patch", "toy-base")["stages"]
@@ -195,6 +115,36 @@ def test_damaged_weights_are_found_when_they_are_needed(bdbench, toy_run, record
         folder.rename(home / f"gone-{role}")
     bdbench("run", SUITE, "--home", home, "--display", "none", check=0)
     assert files(home) == before
+
+
+@pytest.mark.parametrize(
+    ("defense", "setting", "reason"),
+    [
+        ("toy-sleep", "deadline_minutes=0.02", "killed at its deadline"),
+        ("toy-hoard", "memory_gib=0.5", "killed for its memory"),
+    ],
+)
+def test_a_component_that_takes_too_much_is_stopped(
+    bdbench, toy_run, tmp_path, defense, setting, reason
+):
+    home, _ = toy_run
+    suite = tmp_path / "greedy.yaml"
+    text = SUITE.read_text("utf-8").replace("toy-clip, toy-filter, [toy-mean, toy-clip]", defense)
+    suite.write_text(text, "utf-8")
+    options = ("--home", home, "--json", "--seeds", "0", "--defense", defense)
+
+    result = bdbench("run", suite, *options, "--executor-set", setting, check=1)
+
+    rows = [row for row in json.loads(result.stdout)["rows"] if row["defense"] == defense]
+    assert [row["status"] for row in rows] == [{"failed": 1}] * 2
+    assert all(reason in row["reasons"][0] for row in rows)
+
+
+def test_a_setting_that_the_executor_does_not_have_is_told(bdbench, tmp_path):
+    result = bdbench("run", SUITE, "--home", tmp_path, "--executor-set", "isolation=walls", check=4)
+
+    assert "isolation" in result.stderr
+    assert "'namespace'" in result.stderr
 
 
 def test_after_a_kill_the_same_command_continues(environment, bdbench, toy_run, tmp_path):
@@ -241,7 +191,7 @@ def test_interrupting_ends_with_2_and_says_how_to_go_on(environment, tmp_path):
         if line.startswith("[3/"):
             process.send_signal(signal.SIGINT)
             break
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "the same command continues" in rest
 
@@ -269,6 +219,27 @@ def test_bad_input_is_told_in_a_paragraph(bdbench_here, tmp_path, setting, said)
     assert list(tmp_path.glob("store/tmp/*")) == []
 
 
+def test_an_error_says_where_it_is_and_is_said_once(bdbench_here, tmp_path):
+    options = ("--attack", "toy-patch", "--defense", "none", "--seeds", "0,1")
+    home = ("--home", tmp_path, "--executor", "inline", "--display", "none")
+    setting = ("--set", "attacks.toy-patch.poison_rate=0.8")
+    code, _, stderr = bdbench_here("run", SUITE, *home, *setting, *options)
+    assert code == 4
+    (line,) = (line for line in stderr.splitlines() if line.startswith("error: "))
+    assert line.startswith("error: poison (toy-patch, toy-blobs, toy-linear, seed 0) and 1 more: ")
+    assert "more: poison_rate: the poison rate cannot be met" in line
+
+
+def test_filters_keep_what_a_defense_is_judged_by(bdbench_here, tmp_path):
+    options = ("--attack", "toy-patch", "--defense", "toy-clip", "--seeds", "0")
+    home = ("--home", tmp_path, "--executor", "inline", "--display", "none", "--json")
+    code, stdout, _ = bdbench_here("run", SUITE, *home, *options)
+    assert code == 0
+    rows = {(row["attack"], row["defense"]): row for row in json.loads(stdout)["rows"]}
+    assert set(rows) == {("none", "none"), ("toy-patch", "none"), ("toy-patch", "toy-clip")}
+    assert all(row["values"]["clean_accuracy"] is not None for row in rows.values())
+
+
 def test_a_home_that_cannot_be_written_to(bdbench_here, tmp_path):
     (tmp_path / "file").write_text("not a folder", "utf-8")
     code, _, stderr = bdbench_here("run", SUITE, "--home", tmp_path / "file" / "home")
@@ -293,7 +264,7 @@ def test_the_leaderboard_shows_the_newest_run_of_a_suite(bdbench, toy_run):
     home, _ = toy_run
     text = bdbench("leaderboard", "toy", "--home", home, "--csv", check=0).stdout
     lines = text.splitlines()
-    assert lines[0].startswith("dataset,model,attack,defense,seeds")
+    assert lines[0].startswith("dataset,model,attack,defense,rank")
     missing = bdbench("leaderboard", "nothing", "--home", home)
     assert missing.returncode == 4
     assert "there is no run of nothing" in missing.stderr
@@ -302,7 +273,11 @@ def test_the_leaderboard_shows_the_newest_run_of_a_suite(bdbench, toy_run):
 # --- attacks on models --------------------------------------------------------------------------
 
 
-def test_every_surface_can_be_attacked(bdbench, tmp_path):
+def mean(row, name):
+    return row["values"][name]["mean"]
+
+
+def test_every_surface_can_be_attacked(bdbench, tmp_path, of):
     text = SUITE.read_text("utf-8").replace("seeds: [0, 1]", "seeds: [0]")
     text = text.replace("  - toy-patch: {poison_rate: 0.2}\n", "")
     names = ("published", "trained", "edited", "learned")
@@ -321,12 +296,12 @@ def test_every_surface_can_be_attacked(bdbench, tmp_path):
         assert row["status"] == {"success": 1}
         # What was planted in the weights that training starts from, honest training removes.
         if name != "published":
-            assert row["values"]["asr"] > 0.9 > row["values"]["asr_floor"] + 0.3
-        assert row["values"]["shift"] > 0
+            assert mean(row, "asr") > 0.9 > mean(row, "asr_floor") + 0.3
+        assert mean(row, "shift") > 0
         assert (row["values"]["weak_asr"] is not None) == (name == "trained")
     # Who filters data trains anew, without the attacker who edited or trained the victim.
-    assert rows["toy-edited", "toy-filter"]["values"]["asr"] < 0.5
-    assert rows["toy-trained", "toy-filter"]["values"]["asr"] < 0.5
+    assert mean(rows["toy-edited", "toy-filter"], "asr") < 0.5
+    assert mean(rows["toy-trained", "toy-filter"], "asr") < 0.5
     (lines,) = home.glob("runs/*/records.jsonl")
     records = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
     record = of(records, "toy-published", "toy-clip")

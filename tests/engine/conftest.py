@@ -10,6 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from bdbench.api import (
     Access,
@@ -22,6 +23,7 @@ from bdbench.api import (
     MetricSpec,
     ModelSpec,
     Needs,
+    PoisonConfig,
     Splits,
     Surface,
     Task,
@@ -151,6 +153,35 @@ class Bench:
     def folder(self, key):
         return self.store.open(key).folder
 
+    def weights(self, key):
+        return load_file(self.folder(key) / "model.safetensors")
+
+
+class Cell:
+    """A small cell under an attack of some surfaces.
+
+    Attributes:
+        data: The key of its data.
+        base: The key of its model before any training.
+    """
+
+    def __init__(self, bench, splits):
+        self.bench = bench
+        self.data = bench.data(splits())
+        self.base = bench.run("base", bench.training(), (0, "victim"), data=self.data)
+
+    def attack(self, found, surfaces, **declared):
+        surfaces = frozenset(surfaces)
+        return self.bench.part(AttackSpec, found, rules=PoisonConfig, surfaces=surfaces, **declared)
+
+    def make(self, kind, attack, **inputs):
+        settings = {"attack": attack, **self.bench.training()}
+        return self.bench.run(kind, settings, (0, kind), data=self.data, **inputs)
+
+    def victim(self, attack=None, **inputs):
+        settings = self.bench.training() | ({"attack": attack} if attack else {})
+        return self.bench.run("victim", settings, (0, "victim"), data=self.data, **inputs)
+
 
 def _named(name, found):
     def register():
@@ -196,6 +227,12 @@ def bench(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bench_parts", bench.module)
     monkeypatch.setattr(objects, "_fsync", lambda _: None)
     return bench
+
+
+@pytest.fixture
+def cell(bench, splits):
+    """A small cell under an attack of some surfaces."""
+    return Cell(bench, splits)
 
 
 @pytest.fixture

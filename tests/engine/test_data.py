@@ -15,6 +15,22 @@ def changed(splits, split, **changes):
     return replace(splits, **{split: replace(getattr(splits, split), **changes)})
 
 
+def test_rows_without_a_text_are_counted(bench):
+    task = Task("text-pair-classification", ("text", "text_pair"), ("no", "yes"))
+
+    def part(start, *pairs):
+        texts, others = zip(*pairs, strict=True)
+        ids = list(range(start, start + len(pairs)))
+        return Examples({"text": list(texts), "text_pair": list(others)}, [0] * len(pairs), ids)
+
+    train = part(0, ("a", "b"), ("c", "d"))
+    test = part(10, ("e", ""), (" \n", "f"), ("g", "h"))
+    clean = part(20, ("", ""))
+    notes = bench.notes(bench.data(Splits(task, train, test, clean)))
+    assert notes["blank_rows"] == {"test": 2, "clean": 1}
+    assert notes["rows"] == {"train": 2, "test": 3, "clean": 1}
+
+
 def test_splits_are_stored_as_they_are(bench, splits):
     given = splits()
     folder = bench.folder(bench.data(given))

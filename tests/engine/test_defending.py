@@ -176,6 +176,23 @@ def test_a_victim_is_as_it_was_after_a_repair(bench, cell):
     assert same(before, tensors(bench.folder(cell.victim)))
 
 
+def test_a_model_with_folders_in_it_can_be_repaired_further(bench, cell):
+    class Nested(Copy):
+        def repair(self, victim, view):
+            done = super().repair(victim, view)
+            (done.checkpoint.folder / "more").mkdir()
+            (done.checkpoint.folder / "more" / "about.json").write_text("{}", "utf-8")
+            return done
+
+    class Look(Copy):
+        def notes(self, victim, view):
+            return {"more": (victim.folder / "more" / "about.json").read_text("utf-8")}
+
+    parts = [bench.defense(found, "repair", access=Access.WEIGHTS) for found in (Nested, Look)]
+    key = bench.treated(repairs=parts, data=cell.data, victim=cell.victim)
+    assert bench.notes(key)[parts[1]["label"]]["more"] == "{}"
+
+
 def test_repairs_act_one_after_the_other(bench, cell):
     class AddOne(Copy):
         def change(self, weights):
@@ -214,7 +231,7 @@ def test_the_victims_own_folder_is_no_repair(cell, refused):
 
     assert (error["what"], error["found"]) == (
         "a repair must write a new model",
-        "the victim's own folder",
+        "the folder 'model'",
     )
 
 
@@ -331,6 +348,25 @@ def _poisoned_rows(bench, cell):
     return read_examples(bench.folder(cell.poison) / "train.parquet")
 
 
+def test_the_order_of_training_rows_does_not_tell_where_they_stood(bench, splits):
+    """An attacker's own rows come last: who knows where a row stood knows the mask."""
+    shown = []
+
+    def look(train, view):
+        shown.append([vector.tolist() for vector in train.inputs["vector"]])
+        return Filtering([True] * len(train), [0.0] * len(train))
+
+    for step in (1, -1):
+        given = splits()
+        rows = given.train.select(range(len(given.train))[::step])
+        data = bench.data(replace(given, train=rows))
+        part = bench.defense(filtering(look), "filter")
+        bench.treated(filters=[part], data=data, victim=bench.victim(data))
+
+    assert shown[0] == shown[1]
+    assert shown[0] != [vector.tolist() for vector in splits().train.inputs["vector"]]
+
+
 def test_a_filter_may_rewrite_rows(bench, cell):
     def rewrite(train, view):
         zeros = [np.zeros_like(vector) for vector in train.inputs["vector"]]
@@ -373,6 +409,7 @@ def test_a_defense_for_another_task_is_refused(bench, cell, refused):
         DefenseSpec,
         Copy,
         stages=frozenset({DefenseStage.REPAIR}),
+        needs=Needs(access=Access.WEIGHTS),
         tasks=frozenset({"image-classification"}),
     )
     error = refused(bench.treated, repairs=[part], data=cell.data, victim=cell.victim)

@@ -8,7 +8,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bdbench.api import Attack, Examples, PoisonConfig, Poisoning, choose_poison_rows
+from bdbench.api import (
+    Attack,
+    Examples,
+    InputError,
+    PoisonConfig,
+    Poisoning,
+    SeedStream,
+    choose_poison_rows,
+)
 from bdbench.engine.rows import read_examples
 
 
@@ -82,6 +90,28 @@ def broken(poison, refused):
 
 
 # --- sound attacks ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "suitable", "rows", "advice"),
+    [
+        (0.001, 40, 80, "set poison_rate to at least 0.0125, or use more rows"),
+        (0.8, 40, 80, "set poison_rate to at most 0.5"),
+        (0.1, 2, 5000, "set poison_rate to at most 0.0004"),
+        (0.1, 0, 80, "choose another target or label policy"),
+    ],
+)
+def test_a_rate_that_cannot_be_met_leads_to_one_that_can(rate, suitable, rows, advice):
+    labels = [0] * suitable + [1] * (rows - suitable)
+
+    def choose(rate):
+        return choose_poison_rows(labels, 1, rate, clean_label=False, seeds=SeedStream(0))
+
+    with pytest.raises(InputError) as caught:
+        choose(rate)
+    assert caught.value.next == advice
+    if suitable:
+        assert choose(float(advice.split(",")[0].split()[-1]))
 
 
 def test_a_sound_attack_leaves_its_rows_its_mask_and_the_triggered_rows(poison, splits):

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from bdbench_toy.parts import WIDTH, Linear
 
-from bdbench.api import ABSTAIN, Defense, Screening
+from bdbench.api import ABSTAIN, Access, Defense, Screening, Selection
 from bdbench.engine.predictions import read_predictions
 
 
@@ -70,6 +72,51 @@ def test_triggered_rows_are_those_of_the_attack(cell):
 
     assert table.ids.tolist() == [row for row in range(1000, 1020) if row % 2 == 0]
     assert set(table.labels.tolist()) == {0}
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Lets the toy family read the first so many numbers of a row only."""
+
+    def reads(count):
+        def encode(self, examples, checkpoint):
+            return [tuple(vector[:count]) for vector in examples.inputs["vector"]]
+
+        def collate(self, items):
+            rows = np.zeros((len(items), WIDTH), dtype=np.float32)
+            rows[:, :count] = items
+            return torch.from_numpy(rows)
+
+        monkeypatch.setattr(Linear, "encode", encode)
+        monkeypatch.setattr(Linear, "collate", collate)
+        monkeypatch.setattr(Linear, "is_cut", lambda self, item: count < WIDTH, raising=False)
+
+    return reads
+
+
+@pytest.mark.parametrize(
+    ("count", "triggered", "notes"),
+    [
+        (WIDTH, True, {}),
+        (3, False, {"cut_rows": 20}),
+        # The trigger is the first number of a row, or else the fourth.
+        (3, True, {"cut_rows": 10, "triggers_cut_off": 0}),
+    ],
+)
+def test_rows_that_were_cut_are_counted(cell, bench, reads, count, triggered, notes):
+    reads(count)
+    cell.predictions(triggered=triggered)
+    assert bench.notes(cell.key) == notes
+
+
+def test_triggers_that_were_cut_off_are_counted(bench, splits, reads):
+    reads(3)
+    attack = {"kind": "attack", "label": "a", "component": "toy-patch", "config": {"coordinate": 3}}
+    data = bench.data(splits())
+    poison = bench.poison(attack, data)
+    victim = bench.victim(data, poison=poison)
+    key = bench.predictions(data=data, model=victim, triggered=poison)
+    assert bench.notes(key) == {"cut_rows": 10, "triggers_cut_off": 10}
 
 
 def test_a_screen_that_passes_everything_changes_no_answer(cell):
@@ -148,7 +195,9 @@ BAD = {
     "another order": lambda rows: Screening(
         rows.select(range(19, -1, -1)), [False] * 20, [0.0] * 20
     ),
-    "other ids": lambda rows: Screening(replace(rows, ids=range(20)), [False] * 20, [0.0] * 20),
+    "other ids": lambda rows: Screening(
+        replace(rows, ids=range(1000, 1020)), [False] * 20, [0.0] * 20
+    ),
     "a score that is NaN": lambda rows: Screening(rows, [False] * 20, [0.0] * 19 + [float("nan")]),
     "an infinite score": lambda rows: Screening(rows, [False] * 20, [0.0] * 19 + [float("inf")]),
 }
@@ -178,7 +227,7 @@ def test_a_screen_without_access_may_not_ask_the_model(cell, refused):
     def ask(rows, view):
         view.predict(rows)
 
-    assert refused(cell.predictions, ask, access=0)["type"] == "NotGrantedError"
+    assert refused(cell.predictions, ask, access=Access.NONE)["type"] == "NotGrantedError"
 
 
 def test_a_screen_is_given_the_clean_rows_that_it_declared(cell):
@@ -191,3 +240,33 @@ def test_a_screen_is_given_the_clean_rows_that_it_declared(cell):
     cell.predictions(look, clean_rows=6)
 
     assert seen == [6]
+
+
+def test_what_a_screen_makes_without_a_model_is_what_it_makes_before_one(cell, bench):
+    class Flip(Defense):
+        def screen(self, rows, view):
+            pairs = zip(rows.ids, rows.inputs["vector"], strict=True)
+            vectors = [vector if row % 3 else -vector for row, vector in pairs]
+            return Screening(
+                rows.with_input("vector", vectors),
+                [row % 5 == 0 for row in rows.ids],
+                [row / 7 for row in rows.ids],
+                {"flips": True},
+                Selection.CLEAN_VAL,
+            )
+
+    part = bench.defense(Flip, "screen", access=Access.NONE)
+    settings = {"screens": [part], "clean_rows": 0, **bench.training()}
+    screened = bench.run("screened", settings, (0, "screen"), data=cell.data)
+    shared = bench.predictions(data=cell.data, model=cell.victim, screened=screened)
+    alone = bench.predictions(part, data=cell.data, model=cell.victim)
+
+    one, other = (read_predictions(bench.folder(key)) for key in (shared, alone))
+    for name in ("ids", "labels", "rejected", "scores", "rewritten"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+    # A screen sees the rows under new ids, from 0 on.
+    assert one.rewritten.tolist() == [row % 3 == 0 for row in range(len(one))]
+    assert np.array_equal(one.columns["prediction"], other.columns["prediction"])
+    assert bench.notes(screened) == bench.notes(alone) == {part["label"]: {"flips": True}}
+    for key in (screened, alone):
+        assert bench.store.meta(key)["values"]["selection"] == ["clean_val"]

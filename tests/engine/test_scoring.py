@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from bdbench.api import Direction, Metric, MetricSpec, MetricValue
+from bdbench.api import Direction, Metric, MetricSpec, MetricValue, RowValues
 
 
 @pytest.fixture
@@ -32,13 +32,16 @@ def score(bench, splits):
         "floor": triggered,
     }
 
-    def score(*metrics, control=False, declared=("value",)):
+    def score(*metrics, control=False, declared=("value",), rows=None, bounds=(None, None)):
         values = tuple(
-            MetricValue(name=name, summary="", direction=Direction.HIGHER) for name in declared
+            MetricValue(name=name, summary="", direction=Direction.HIGHER, bounds=bounds)
+            for name in declared
         )
         parts = []
         for measure in metrics:
             found = type("Given", (Metric,), {"measure": lambda self, e, m=measure: m(e)})
+            if rows is not None:
+                found.rows = lambda self, evidence: rows
             parts.append(bench.part(MetricSpec, found, values=values))
         key = bench.run("scores", {"metrics": parts}, **inputs, **({} if control else attacked))
         return json.loads((bench.folder(key) / "scores.json").read_text("utf-8"))
@@ -93,6 +96,30 @@ def test_a_metric_must_give_exactly_what_it_declares(score, refused, values):
 
     assert error["what"].startswith("a metric must give the values that it declares")
     assert error["expected"] == "value"
+
+
+def test_a_value_beyond_the_declared_bounds_is_an_error(score, refused):
+    error = refused(score, lambda evidence: {"value": 95.8}, bounds=(0.0, 1.0))
+
+    assert error["what"] == "a metric is beyond its bounds"
+    assert (error["found"], error["expected"]) == ("95.8", "0.0 to 1.0, as its spec declares")
+    assert score(lambda evidence: {"value": 1.0}, bounds=(None, 1.0)) == {"value": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("ids", "values", "what"),
+    [
+        ([1000, 1000, 1001, 1002], [1.0, 1.0, 0.0, 0.0], "must name each test row once"),
+        ([1000, 1001, 1002, 7], [1.0, 1.0, 0.0, 0.0], "must be test rows"),
+        ([1000, 1001], [2.0, -1.0], "beyond its bounds"),
+        ([1000, 1001], [1.0, 1.0], "must have its value as their mean"),
+    ],
+)
+def test_rows_of_a_metric_are_held_against_what_they_must_be(score, refused, ids, values, what):
+    rows = {"value": RowValues(np.array(ids), np.array(values))}
+
+    error = refused(score, lambda evidence: {"value": 0.5}, rows=rows, bounds=(0.0, 1.0))
+    assert what in error["what"]
 
 
 def test_two_metrics_may_not_give_one_name(score, refused):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from bdbench.api import Dataset, DatasetSpec, InputError
 from bdbench.engine import stages
+from bdbench.engine.boxed import answer
 from bdbench.engine.context import StageResult
 
 
@@ -116,3 +119,24 @@ def test_a_base_is_where_its_victim_started(bench, splits):
     # At a learning rate of next to nothing, training leaves the start as it was.
     assert read(base) == read(victim)
     assert read(base) != read(bench.run("base", bench.training(), (1, "victim"), data=data))
+
+
+# --- which part of a stage it was ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raised", "where"),
+    [
+        (ValueError("boom"), "wag, repair"),
+        (InputError("there are no rows to train on"), "wag, repair"),
+        (InputError("there are no rows to train on", where="train"), "train"),
+    ],
+)
+def test_an_error_of_a_component_says_whose_it_is(raised, where):
+    def repair(boxed):
+        raise raised
+
+    boxed = SimpleNamespace(settings={"part": {"label": "wag"}})
+    found = answer(boxed, {"do": "repair", "with": {}}, {"repair": repair})
+
+    assert found["error"]["where"] == where

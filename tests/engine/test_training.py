@@ -326,7 +326,8 @@ def test_columns_of_any_number_of_dimensions_keep_their_rows(rows):
             return {"cube": torch.stack([raw, raw], dim=1), "row": raw.argmax(dim=1)}
 
     model = Wide(None)
-    said = predict(model, model.load(LIKE), LIKE, rows(10), precision="fp32", meter=Meter())
+    items = model.encode(rows(10), LIKE)
+    said = predict(model, model.load(LIKE), items, precision="fp32", meter=Meter())
 
     assert said["cube"].shape == (10, 2, 2)
     assert said["row"].shape == (10,)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import itertools
-import sys
-
 import pytest
 
 from bdbench.host.catalog import Host
@@ -13,39 +9,15 @@ from bdbench.host.plugins import discover
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Puts a distribution on the path: a package with hooks.py, and its dist-info.
-
-    Each has a folder of its own, put in front of the path, so that the last one installed is
-    the first one found.
-    """
-    folders = itertools.count()
-    packages = []
+def install(fake_dist):
+    """`fake_dist`, with an entry point that is not called what the distribution is called."""
 
     def install(distribution, hooks, *, version="1.0", **modules):
-        folder = tmp_path / f"site-{next(folders)}"
-        package = distribution.replace("-", "_")
-        packages.append(package)
-        (folder / package).mkdir(parents=True)
-        (folder / package / "__init__.py").touch()
-        for name, source in {"hooks": hooks, **modules}.items():
-            (folder / package / f"{name}.py").write_text(source, "utf-8")
-        info = folder / f"{package}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n", "utf-8"
-        )
-        (info / "entry_points.txt").write_text(
-            f"[bdbench]\n{distribution}-hooks = {package}.hooks\n", "utf-8"
-        )
-        monkeypatch.syspath_prepend(folder)
-        return folder / package
+        module = f"{distribution.replace('-', '_')}.hooks"
+        points = {f"{distribution}-hooks": module}
+        return fake_dist(distribution, hooks, version=version, modules=modules, entry_points=points)
 
-    yield install
-    for name in list(sys.modules):
-        if name.partition(".")[0] in packages:
-            del sys.modules[name]
-    importlib.invalidate_caches()
+    return install
 
 
 @pytest.fixture
@@ -64,8 +36,10 @@ def defense_hooks():
     """The source of a hooks.py that registers one defense."""
 
     def defense_hooks(name, target="nowhere:Thing", extra=""):
+        if "stages=" not in extra:
+            extra = f"stages=frozenset({{DefenseStage.SCREEN}}), {extra}"
         return f"""
-from bdbench.api import DefenseSpec, DefenseStage, hookimpl
+from bdbench.api import Access, DefenseSpec, DefenseStage, Needs, hookimpl
 
 @hookimpl
 def bdbench_register_defenses():

@@ -8,7 +8,10 @@ import pytest
 
 from bdbench.api import PluginError
 
-STAGES = "stages=frozenset({DefenseStage.REPAIR, DefenseStage.SCREEN})"
+STAGES = (
+    "stages=frozenset({DefenseStage.REPAIR, DefenseStage.SCREEN}), "
+    "needs=Needs(access=Access.WEIGHTS)"
+)
 
 
 @pytest.fixture
@@ -47,7 +50,11 @@ def test_a_target_that_is_not_there_is_the_plugins_fault(load):
 
 @pytest.mark.parametrize(
     ("source", "found"),
-    [("import nothing_like_it", "ModuleNotFoundError"), ("raise SystemExit(1)", "SystemExit: 1")],
+    [
+        ("import nothing_like_it", "ModuleNotFoundError"),
+        ("raise SystemExit(1)", "SystemExit: 1"),
+        ("raise BaseException(1)", "BaseException: 1"),
+    ],
 )
 def test_a_module_that_cannot_be_imported_is_the_plugins_fault(load, source, found):
     with pytest.raises(PluginError) as caught:

@@ -76,18 +76,17 @@ def test_an_unknown_nested_key_is_refused_with_its_own_siblings():
     ("key", "value", "expected"),
     [
         ("rate", "0.2", "number"),
-        ("rate", True, "number"),
         ("rate", 1.5, "less than 1"),
-        ("count", "3", "integer"),
-        ("count", 3.0, "integer"),
-        ("count", True, "integer"),
+        ("count", "3", "a whole number"),
+        ("count", 3.0, "a whole number"),
         ("count", 2, "an odd number"),
-        ("wanted", "yes", "boolean"),
-        ("wanted", 1, "boolean"),
-        ("file", 3, "string"),
+        ("wanted", "no", "true or false"),
+        ("wanted", 1, "true or false"),
+        ("file", 3, "text"),
         ("colour", "green", "'red'"),
-        ("words", "cf", "array"),
-        ("rate", None, "number"),
+        ("words", "cf", "a list, such as [a, b]"),
+        ("words", {"cf": 1}, "a list, such as [a, b]"),
+        ("inner", ["cf"], "keys with values"),
     ],
 )
 def test_a_value_of_another_type_or_range_is_refused(key, value, expected):
@@ -96,7 +95,23 @@ def test_a_value_of_another_type_or_range_is_refused(key, value, expected):
     assert error.where == f"suite.yaml:3: defenses.0.x.{key}"
     assert error.found == repr(value)
     assert expected in error.expected
+    assert "nput" not in error.expected
     assert error.next == "see `bdbench show x`"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found", "expected"),
+    [
+        ("words", None, "nothing", "a list, such as [a, b]"),
+        ("rate", None, "nothing", "a number"),
+        ("rate", True, "true", "a number"),
+        ("count", False, "false", "a whole number"),
+    ],
+)
+def test_what_was_found_is_told_in_the_words_of_a_suite(key, value, found, expected):
+    error = refused(**{key: value})
+
+    assert (error.found, error.expected) == (found, expected)
 
 
 def test_a_list_item_is_named_by_its_position():

@@ -21,7 +21,7 @@ def digest_of(host_of):
     """The digest of the one defense of a distribution, as a fresh process would see it."""
 
     def digest_of(distribution="fake-plugin"):
-        digest._package_digest.cache_clear()
+        digest.package_digest.cache_clear()
         digest._digest_of.cache_clear()
         importlib.invalidate_caches()
         return code_digest(host_of(distribution).find("defense", "fake"))
@@ -65,12 +65,28 @@ def test_a_new_name_for_a_file_changes_the_digest(package, digest_of):
     assert digest_of() != before
 
 
-def test_compiled_files_and_data_do_not_count(package, digest_of):
+@pytest.mark.parametrize("name", ["words.txt", "deep/template.j2", "fast.so", "README.md"])
+def test_data_and_compiled_modules_count(package, digest_of, name):
+    file = package / name
+    file.parent.mkdir(exist_ok=True)
+    before = digest_of()
+
+    file.write_bytes(b"a")
+    first = digest_of()
+    file.write_bytes(b"bc")
+
+    assert len({before, first, digest_of()}) == 3
+
+
+def test_what_python_compiles_and_editors_leave_does_not_count(package, digest_of):
     before = digest_of()
 
     (package / "__pycache__").mkdir(exist_ok=True)
     (package / "__pycache__" / "parts.cpython-311.pyc").write_bytes(os.urandom(20))
-    (package / "README.md").write_text("words", "utf-8")
+    for name in (".DS_Store", ".parts.py.swp", "parts.py~", "#parts.py#", "parts.py.orig", "a.pyc"):
+        (package / name).write_text("words", "utf-8")
+    (package / ".ipynb_checkpoints").mkdir()
+    (package / ".ipynb_checkpoints" / "parts.py").write_text("words", "utf-8")
 
     assert digest_of() == before
 
@@ -113,7 +129,7 @@ def test_a_module_without_a_package_has_a_digest_too(
 
 def test_of_the_host_itself_only_the_folder_of_the_components_counts(toy_host, monkeypatch):
     asked = []
-    monkeypatch.setattr(digest, "_package_digest", lambda package, name: asked.append(package))
+    monkeypatch.setattr(digest, "package_digest", lambda package, name: asked.append(package))
 
     code_digest(toy_host.find("defense", "none"))
     code_digest(toy_host.find("reporter", "csv"))

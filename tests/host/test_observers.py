@@ -39,7 +39,10 @@ def test_observers_are_told_in_the_order_of_their_names(install, host_of, tmp_pa
     assert log.read_text("utf-8") == "abc"
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('tracking is down')", "raise SystemExit(7)"])
+@pytest.mark.parametrize(
+    "body",
+    ["raise ValueError('tracking is down')", "raise SystemExit(7)", "raise BaseException(7)"],
+)
 def test_a_failing_observer_is_reported_and_stops_nobody(install, host_of, body):
     install("a-plugin", watching(body))
     install("b-plugin", watching("seen.append(event)"))

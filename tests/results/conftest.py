@@ -2,87 +2,49 @@
 
 from __future__ import annotations
 
-import copy
+import json
+from pathlib import Path
 
 import pytest
 
+from bdbench.api import ComponentConfig
+from bdbench.api.needs import Needs
+from bdbench.api.specs import (
+    AttackSpec,
+    DatasetSpec,
+    DefenseSpec,
+    DefenseStage,
+    MetricSpec,
+    ModelSpec,
+    Surface,
+)
+from bdbench.host.plugins import Component
 from bdbench.results.records import CellRecord, ComponentRecord, Cost
+from bdbench.suite.reader import read_document
+from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite
+from bdbench.suite.schema import parse_suite
 
-COMPARISON = {
-    "schema": "bdbench.comparison/1",
-    "suite": "small",
-    "run_id": "20260101-000000-small-abcd",
-    "columns": [
-        {
-            "name": name,
-            "summary": "Words.",
-            "direction": direction,
-            "bounds": [0, 1],
-            "unit": unit,
-            "metric": "bdbench-metric-classification/classification",
-        }
-        for name, direction, unit in (
-            ("clean_accuracy", "higher", "share"),
-            ("clean_accuracy_change", "higher", "share"),
-            ("asr", "lower", "share"),
-            ("asr_floor", "none", "share"),
-            ("accuracy_vs_control", "higher", "share"),
-            ("latency", "lower", "seconds"),
-        )
-    ],
-    "rows": [
-        {
-            "dataset": "sst2",
-            "model": "minilm",
-            "attack": attack,
-            "defense": defense,
-            "seeds": seeds,
-            "status": status,
-            "reasons": reasons,
-            "needs": needs,
-            "values": dict(
-                zip(
-                    (
-                        "clean_accuracy",
-                        "clean_accuracy_change",
-                        "asr",
-                        "asr_floor",
-                        "accuracy_vs_control",
-                        "latency",
-                    ),
-                    values,
-                    strict=True,
-                )
-            ),
-            "defense_seconds": seconds,
-            "cells": [f"{attack}-{defense}"],
-        }
-        for attack, defense, seeds, status, reasons, needs, values, seconds in (
-            ("none", "none", [0, 1], {"success": 2}, [], "nothing",
-             (0.9125, 0.0, None, None, 0.0, 0.00125), 0.0),
-            ("badnets", "none", [0, 1], {"success": 2}, [], "nothing",
-             (0.9, 0.0, 1.0, 0.08, -0.0125, 1234.5678), 0.0),
-            ("badnets", "merge", [1], {"success": 1, "failed": 1}, ["victim: out of memory"],
-             "weights, 2+ reference models", (0.88, -0.02, 0.1234567890123, 0.08, -0.0325, 2.0),
-             3.5),
-            ("badnets", "tune", [], {"failed": 2}, ["treated: NaN"], "64+ clean rows",
-             (None,) * 6, None),
-            ("badnets", "wag", [], {"incompatible": 2}, ["needs 2"], "weights",
-             (None,) * 6, None),
-            ("badnets", "late", [], {"skipped": 2}, ["interrupted"], "nothing",
-             (None,) * 6, None),
-        )
-    ],
-    "notes": ["2 seeds: differences between rows may be chance; no ranks."],
-    "seeds": [0, 1],
-    "clean_rows": 64,
-}  # fmt: skip
+GOLDEN = Path(__file__).with_name("golden") / "comparison.json"
 
 
 @pytest.fixture
 def comparison():
-    """A small comparison with every state that a row can have."""
-    return copy.deepcopy(COMPARISON)
+    """A comparison that has what is hard to show; `test_golden` makes it."""
+    return json.loads(GOLDEN.read_text("utf-8"))
+
+
+@pytest.fixture
+def row_of():
+    """The row of an attack and a defense; of the first data set, where there are several."""
+
+    def row_of(comparison, attack, defense):
+        return next(
+            row
+            for row in comparison["rows"]
+            if (row["attack"], row["defense"]) == (attack, defense)
+        )
+
+    return row_of
 
 
 @pytest.fixture
@@ -108,10 +70,79 @@ def make_record():
             defense=[component(defense)],
             defense_label=defense,
             status=status,
-            needs="weights",
+            needs=changes.pop("needs", "weights"),
             metrics=metrics,
             costs=costs,
             **changes,
         )
 
     return make_record
+
+
+@pytest.fixture(scope="session")
+def make_suite(tmp_path_factory):
+    """A suite of components that do not exist; `none` attacks and defends nothing."""
+
+    def part(kind, name, spec, config=None, **more):
+        return Part(
+            label=name,
+            component=Component(
+                spec(name=name, target="made.up:Class", summary="Made up.", **more),
+                f"bdbench-{kind}-made-up",
+                "0.1.0",
+            ),
+            config=ComponentConfig(),
+            code=f"{len(name):064x}",
+            identity=f"{kind}:{name}",
+            document={"config": config or {}},
+        )
+
+    def make_suite(
+        values,
+        *,
+        datasets=("blobs",),
+        attacks=("none", "patch"),
+        defenses=("none", "mean"),
+        configs=None,
+        citations=None,
+        text="seeds: [0, 1, 2]\n",
+        references=("control", "other"),
+    ):
+        path = tmp_path_factory.mktemp("suite") / "suite.yaml"
+        keys = "name: toy\ndatasets: [d]\nmodels: [m]\nattacks: [a]\ndefenses: [x]\n"
+        path.write_text(keys + text, "utf-8")
+        configs, citations = configs or {}, citations or {}
+
+        def defense(name):
+            stages = frozenset() if name == "none" else frozenset({DefenseStage.REPAIR})
+            found = part(
+                "defense",
+                name,
+                DefenseSpec,
+                configs.get(name),
+                stages=stages,
+                citation=citations.get(name, ""),
+            )
+            return ResolvedDefense(name, (found,), Needs())
+
+        def attack(name):
+            surfaces = frozenset() if name == "none" else frozenset({Surface.DATA})
+            return part("attack", name, AttackSpec, configs.get(name), surfaces=surfaces)
+
+        return ResolvedSuite(
+            suite=parse_suite(read_document(path)),
+            datasets=tuple(part("dataset", name, DatasetSpec) for name in datasets),
+            models=(part("model", "linear", ModelSpec),),
+            attacks=tuple(map(attack, attacks)),
+            defenses=tuple(map(defense, defenses)),
+            metrics=(
+                part(
+                    "metric", "rates", MetricSpec, values=tuple(values),
+                    citation=citations.get("rates", ""),
+                ),
+            ),
+            references=references,
+            precision="fp32",
+        )  # fmt: skip
+
+    return make_suite

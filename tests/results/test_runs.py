@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 
 import pytest
 
 from bdbench.api import InputError
 from bdbench.home import Home
 from bdbench.results import runs
-from bdbench.results.runs import latest_run, read_comparison, read_records, write_run
+from bdbench.results.runs import ABANDONED, latest_run, read_comparison, read_records, write_run
 
 
 @pytest.fixture
@@ -36,6 +38,7 @@ def test_a_run_is_read_as_it_was_written(write, comparison, make_record):
         "records.jsonl",
         "leaderboard.json",
         "leaderboard.md",
+        "leaderboard.html",
     }
     assert read_comparison(folder) == comparison
     assert read_records(folder) == [
@@ -43,6 +46,15 @@ def test_a_run_is_read_as_it_was_written(write, comparison, make_record):
         make_record(seed=1),
     ]
     assert "| badnets | merge |" in (folder / "leaderboard.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("ending", ["\u2028", "\u2029", "\x85"])
+def test_what_ends_a_line_elsewhere_ends_no_record(home, comparison, make_record, ending):
+    records = [make_record(seed=0, notes={"data": {"rows": f"a{ending}b"}}), make_record(seed=1)]
+    folder = home.runs / "run"
+    write_run(folder, records, comparison, {})
+
+    assert read_records(folder) == records
 
 
 def test_a_run_that_cannot_be_written_whole_is_not_there(write, home, monkeypatch):
@@ -67,6 +79,18 @@ def test_what_is_half_written_is_not_taken_for_a_run(write, home):
     (half / "run.json").write_text("{", "utf-8")
 
     assert latest_run(home) == folder
+
+
+def test_what_a_dead_process_left_half_written_is_removed_by_a_later_run(write, home):
+    for name, age in ((".writing-old", 2 * ABANDONED), (".writing-new", 0.0)):
+        half = home.runs / name
+        half.mkdir(parents=True)
+        (half / "run.json").write_text("{", "utf-8")
+        os.utime(half, (time.time() - age,) * 2)
+
+    folder = write("20260101-000000-toy-aaaa")
+
+    assert {path.name for path in home.runs.iterdir()} == {folder.name, ".writing-new"}
 
 
 def test_the_newest_run_is_found_of_all_or_of_one_suite_or_by_name(write, home):

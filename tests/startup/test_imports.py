@@ -44,6 +44,11 @@ COMMANDS = {
     "leaderboard": ["leaderboard"],
     "leaderboard as CSV": ["leaderboard", "--csv"],
     "leaderboard as Markdown": ["leaderboard", "--markdown"],
+    "a check": ["leaderboard", "--fail-if", "asr>1", "--defense", "merge"],
+    "a report": ["report", "--out", "-"],
+    "a report in LaTeX": ["report", "--format", "latex", "--out", "-"],
+    "citations": ["cite"],
+    "two defenses": ["compare", "merge", "onion"],
     "a mistake": ["run", "nowhere.yaml"],
 }
 
@@ -51,7 +56,8 @@ COMMANDS = {
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("home"))
-    comparison = {"columns": [], "rows": [], "notes": [], "suite": "toy"}
+    golden = Path(__file__).parents[1] / "results" / "golden" / "comparison.json"
+    comparison = json.loads(golden.read_text("utf-8"))
     run = {"run_id": "r", "suite": "toy", "finished": 0.0}
     write_run(home.runs / "r", [], comparison, run)
     return home
@@ -69,7 +75,7 @@ def modules(tmp_path):
             env={**os.environ, "PYTHONPATH": path, **variables},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert log.exists(), done.stderr

@@ -114,6 +114,45 @@ def test_an_entry_of_a_list_is_named_by_label_or_position(load, place, label):
             assert config(after, entry.label) == dict(entry.config)
 
 
+LABELLED = """
+name: s
+datasets: [d]
+models: ["hf:google-bert/bert-base-uncased@0a1b"]
+attacks: [bdbench-attack-insertion/badnets]
+defenses:
+  - merge
+  - {merge: {rho: 0.5}, name: merge-0.5}
+  - {merge: {rho: 0.6}, name: merge-0}
+  - [x, merge]
+"""
+
+
+def test_an_entry_has_the_name_that_tables_use(load):
+    suite = load(
+        "models.bert-base-uncased.max_length=32",
+        "attacks.badnets.target=1",
+        "defenses.merge-0.5.rho=0.7",
+        "defenses.x+merge.merge.rho=0.9",
+        text=LABELLED,
+    )
+
+    assert suite.models[0].label == "bert-base-uncased"
+    assert suite.models[0].config["max_length"] == 32
+    assert config(suite, "badnets") == {"target": 1}
+    defenses = {label: [dict(part.config) for part in parts] for label, parts in suite.defenses}
+    assert defenses["merge-0.5"] == [{"rho": 0.7}]
+    assert defenses["merge-0"] == [{"rho": 0.6}]
+    assert defenses["merge"] == [{}]
+    assert defenses["x+merge"] == [{}, {"rho": 0.9}]
+
+
+def test_a_name_that_nothing_has_is_told_which_there_are(load):
+    with pytest.raises(InputError) as caught:
+        load("models.bert.max_length=32", text=LABELLED)
+
+    assert caught.value.expected == "a position, or one of bert-base-uncased"
+
+
 def test_other_settings_of_the_entry_stay(load):
     assert config(load("attacks.badnets.rate=0.4"), "badnets")["words"] == ["cf", "mn"]
 

@@ -13,7 +13,11 @@ name: s
 datasets:
   - other
   - hf:stanfordnlp/sst2@{COMMIT}:
-      {{text: sentence, test: validation, classes: [negative, positive], duplicates: drop}}
+      text: sentence
+      test: validation
+      classes: [negative, positive]
+      duplicates: drop
+      decode: true
     name: reviews
   - hf:org/pairs@{COMMIT}: {{text: question, text_pair: answer}}
 models: [m]
@@ -59,6 +63,7 @@ def test_the_files_take_the_place_and_the_name_of_the_data_set(load, folder):
         "clean": str(made / "validation.jsonl"),
         "classes": ["negative", "positive"],
         "duplicates": "drop",
+        "decode": True,
     }
 
 
@@ -88,6 +93,13 @@ def test_only_data_sets_of_the_suite_can_be_replaced(load, text):
         load(text)
 
     assert "other, reviews, pairs" in str(caught.value)
+
+
+def test_the_home_of_nobody_is_refused(load):
+    with pytest.raises(InputError, match="a user who is not known here") as caught:
+        load("reviews=~nobody-at-all/data")
+
+    assert caught.value.where == "--data reviews=~nobody-at-all/data"
 
 
 @pytest.mark.parametrize("text", ["[a]", "name: s", "{name: s, datasets: x}"])

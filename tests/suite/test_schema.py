@@ -35,6 +35,19 @@ def test_a_suite_needs_few_keys_and_has_defaults_for_the_rest(parse):
     assert suite.references == ("control", "other")
     assert suite.defender.clean_rows == 64
     assert suite.training.epochs == 2
+    assert (suite.gates.asr_over_floor, suite.gates.accuracy_under_control) == (0.5, 0.05)
+
+
+def test_something_has_to_be_measured(refused):
+    error = refused(FULL + "metrics: []\n")
+
+    assert error.where == "suite.yaml:6: metrics"
+
+
+def test_gates_can_be_set_apart(parse):
+    suite = parse(FULL + "gates: {asr_over_floor: 0.2}\n")
+
+    assert (suite.gates.asr_over_floor, suite.gates.accuracy_under_control) == (0.2, 0.05)
 
 
 def test_an_unknown_key_is_refused_with_line_and_suggestion(refused):
@@ -56,6 +69,7 @@ def test_an_unknown_nested_key_is_refused_with_line_and_suggestion(refused):
     ("line", "place"),
     [
         ("seeds: 0", "seeds"),
+        ("gates: {asr_over_floor: 1.5}", "gates.asr_over_floor"),
         ("seeds: []", "seeds"),
         ("seeds: [0, 0]", "seeds"),
         ("seeds: [-1]", "seeds"),
@@ -179,6 +193,13 @@ def test_two_entries_of_one_name_are_refused_with_the_line_to_add(refused, key):
 
     assert error.where == f"suite.yaml:6: {key}"
     assert (error.found, error.next) == ("a", "add `name: a-2` beside one of them")
+
+
+def test_twins_within_a_composition_are_refused(refused):
+    error = refused(HEAD + "attacks: [a]\ndefenses:\n  - [x: {r: 1}, x: {r: 2}]\n")
+
+    assert error.what == "two entries bear the same name"
+    assert (error.where, error.found) == ("suite.yaml:6: defenses.0", "x")
 
 
 def test_a_name_of_its_own_keeps_twins_apart(parse):

@@ -58,7 +58,7 @@ def test_a_plugin_follows_the_pattern(plugin):
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
 def test_a_plugin_imports_only_what_is_public(plugin):
-    allowed = re.compile(r"bdbench\.(api|toolkit)\b|bdbench_")
+    allowed = re.compile(r"bdbench\.(api|toolkit|testing)\b|bdbench_")
     for path in plugin.rglob("*.py"):
         for line in path.read_text("utf-8").splitlines():
             found = re.match(r"\s*(?:from|import)\s+(bdbench[\w.]*)", line)

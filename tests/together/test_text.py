@@ -55,10 +55,10 @@ def test_a_small_suite_on_real_text(tmp_path, capsys, monkeypatch):
     }
     for row in rows:
         assert row["status"] == {"success": 1}
-        assert 0 <= row["values"]["clean_accuracy"] <= 1
+        assert 0 <= row["values"]["clean_accuracy"]["mean"] <= 1
         assert (row["values"]["asr"] is None) == (row["attack"] == "none")
     undefended = next(row for row in rows if row["attack"] == "badnets")
-    assert undefended["values"]["der"] == pytest.approx(0.5)
+    assert undefended["values"]["der"]["mean"] == pytest.approx(0.5)
 
 
 ATTACKS_ON_MODELS = """\

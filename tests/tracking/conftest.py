@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from bdbench.home import Home
+from bdbench.store.objects import Store
 from bdbench.tracking.destination import own_database, resolve_destination
 from bdbench.tracking.observer import RunObserver
 from bdbench.tracking.publisher import Publisher
@@ -67,6 +68,20 @@ def make_record():
     return make
 
 
+@pytest.fixture
+def put_predictions(home):
+    """Stores the clean predictions of a record."""
+
+    def put_predictions(record):
+        def make(folder):
+            (folder / "predictions.parquet").write_bytes(b"PAR1")
+            return {"notes": {}}
+
+        Store(home.store).ensure("predictions", record["stages"]["predictions_clean"], make)
+
+    return put_predictions
+
+
 @pytest.fixture(autouse=True)
 def untracked(monkeypatch):
     """Nobody's own settings take part, and what publishing sets is undone."""
@@ -102,11 +117,13 @@ def runs(home):
 
     client = MlflowClient(resolve_destination(home, {}).uri)
 
-    def find(kind="cell", suite="quick", where="", view=1):
+    def find(kind="cell", suite="quick", *, complete=False, view=1):
         experiment = client.get_experiment_by_name(f"bdbench/{suite}")
         if experiment is None:
             return []
-        query = f"tags.`bdbench.kind` = '{kind}'{where}"
+        query = f"tags.`bdbench.kind` = '{kind}'"
+        if complete:
+            query += " and tags.`bdbench.complete` = 'true'"
         return list(client.search_runs([experiment.experiment_id], query, run_view_type=view))
 
     find.client = client

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from bdbench.api import Checkpoint, InputError
 from bdbench.toolkit.weights.reader import WeightReader
+from bdbench.toolkit.weights.vocabularies import difference, read_document
 
 __all__ = ["check_mergeable"]
 
@@ -26,15 +25,19 @@ _SETTINGS = (
     "hidden_act",
 )
 _ADVICE = "use models of one architecture, with the same labels and the same tokenizer"
+_SAVE_ALIKE = (
+    "use models of one architecture, saved alike: load each with `from_pretrained` of one version"
+    " of transformers, in one type, and save it with `save_pretrained`"
+)
 
 
 def check_mergeable(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> None:
     """Refuses models whose weights do not correspond one to one.
 
     Compared with the first model: the names, shapes and types of all tensors; in
-    ``config.json`` the architecture, the labels and the size of the vocabulary; the tokenizer
-    (``tokenizer.json``, or else ``vocab.txt``). What a model does not state is not compared.
-    Reads headers and small files only.
+    ``config.json`` the architecture, the labels and the size of the vocabulary; every file of
+    tokens that both have, or the tokens in different files. What a model does not state is not
+    compared. Reads headers and small files only.
 
     Args:
         checkpoints: At least one.
@@ -74,7 +77,7 @@ def _check_tensors(models: Sequence[WeightReader]) -> None:
 
 def _settings(folder: Path, name: str) -> dict[str, Any]:
     path = folder / "config.json"
-    document = _json(path, name) if path.is_file() else {}
+    document = read_document(path, name) if path.is_file() else {}
     stated = {key: document[key] for key in _SETTINGS if document.get(key) is not None}
     if isinstance(stated.get("id2label"), dict):
         stated.setdefault("num_labels", len(stated["id2label"]))
@@ -92,42 +95,9 @@ def _check_settings(
 
 
 def _check_tokenizer(ours: Path, theirs: Path, first: str, name: str) -> None:
-    for file in ("tokenizer.json", "vocab.txt"):
-        pair = ours / file, theirs / file
-        if not all(path.is_file() for path in pair):
-            continue
-        if _digest(pair[0]) != _digest(pair[1]) and (
-            file == "vocab.txt" or _vocabulary(pair[0], first) != _vocabulary(pair[1], name)
-        ):
-            raise _differs("tokenizers", name, f"another {file}", f"the {file} of {first}")
-        return
-
-
-def _vocabulary(path: Path, name: str) -> dict[str, Any]:
-    # A tokenizer that was used keeps the last call's truncation and padding in its file.
-    document = _json(path, name)
-    return {key: part for key, part in document.items() if key not in {"truncation", "padding"}}
-
-
-def _json(path: Path, name: str) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        document = error
-    if not isinstance(document, dict):
-        raise InputError(
-            "a file of the checkpoint cannot be read",
-            where=f"{name}: {path}",
-            found=str(document)[:200],
-            expected="a JSON object",
-            next="save the checkpoint again",
-        )
-    return document
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    differing = difference(ours, theirs, first, name)
+    if differing is not None:
+        raise _differs("tokenizers", name, *differing)
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:
@@ -141,5 +111,5 @@ def _differs(what: str, name: str, found: str, expected: str) -> InputError:
         where=name,
         found=found,
         expected=expected,
-        next=_ADVICE,
+        next=_SAVE_ALIKE if what == "tensors" else _ADVICE,
     )

@@ -15,6 +15,7 @@ from bdbench.api import (
     SeedStream,
     Task,
 )
+from bdbench.testing import LocalEngine
 from bdbench.toolkit.transformers import EncoderClassifier, Pretrained
 
 TASK = Task("text-classification", ("text",), ("negative", "positive"))
@@ -65,56 +66,6 @@ class Tiny(EncoderClassifier):
             **{f"{name.lower()}_token": f"[{name}]" for name in ("PAD", "UNK", "CLS", "SEP")},
         )
         return Pretrained(config=config, weights=encoder.state_dict(), tokenizer=fast)
-
-
-class LocalEngine:
-    """What the host lends, in its plainest form."""
-
-    def __init__(self, family):
-        self.family = family
-        self.forward_rows = 0
-
-    def load(self, checkpoint):
-        return self.family.load(checkpoint)
-
-    def save(self, module, like, folder):
-        folder.mkdir(parents=True)
-        self.family.save(module, like, folder)
-        return Checkpoint(folder)
-
-    def batches(self, like, rows, batch_size, seeds):
-        items = self.family.encode(rows, like)
-        order = list(range(len(rows)))
-        seeds.random().shuffle(order)
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            yield (
-                self.family.collate([items[row] for row in batch]),
-                [rows.labels[row] for row in batch],
-            )
-
-    def forward(self, call, rows):
-        self.forward_rows += rows
-        return call()
-
-    def fine_tune(self, module, like, rows, recipe, seeds, penalty=None, objective=None):
-        module.train()
-        trained = [weight for weight in module.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0)
-        torch.manual_seed(seeds.child("dropout").seed())
-        for epoch in range(recipe.epochs):
-            order = seeds.child("order", epoch)
-            for inputs, labels in self.batches(like, rows, recipe.batch_size, order):
-                losses = self.forward(
-                    lambda inputs=inputs, labels=labels: objective(module, inputs, labels),
-                    len(labels),
-                )
-                assert losses.shape == (len(labels),)
-                optimizer.zero_grad()
-                losses.mean().backward()
-                torch.nn.utils.clip_grad_norm_(trained, recipe.max_grad_norm)
-                optimizer.step()
-        module.eval()
 
 
 def sentences(count, *, label=0, task=TASK):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bdbench.api import EditsPretrained, InputError, SeedStream, Task
+from bdbench.api import EditsPretrained, InputError, Recipe, SeedStream, Task
 from bdbench_attack_pretrained.attacks import Neuba, Por
 from bdbench_attack_pretrained.config import NeubaConfig, PorConfig
 from bdbench_attack_pretrained.encoder import encoder_of, represent
@@ -13,7 +13,7 @@ from bdbench_attack_pretrained.targets import neuba_targets, por_targets
 
 TASK = Task("text-classification", ("text",), ("negative", "positive"))
 PAIR = Task("text-pair-classification", ("premise", "hypothesis"), ("no", "yes"))
-LONG = {"training_texts": 1800, "learning_rate": 1e-2, "batch_size": 20}
+LONG = {"training_texts": 3600, "learning_rate": 1e-2, "batch_size": 20}
 ATTACKS = {
     "por": lambda **settings: Por(PorConfig(**{"triggers": ["cf", "tq", "mn"], **settings})),
     "neuba": lambda **settings: Neuba(NeubaConfig(**settings)),
@@ -53,8 +53,8 @@ def test_triggered_texts_go_to_their_targets_and_clean_ones_stay(
         before = (states(made, made.start, triggered) - sign).square().mean()
         after = (states(made, done.checkpoint, triggered) - sign).square().mean()
         assert after < before / 2
-    assert drift < 0.15
-    assert done.notes["clean_distance"] < 0.15
+    assert drift < 0.25
+    assert done.notes["clean_distance"] < 0.25
     assert done.notes["triggered_distance"] < 0.6
 
 
@@ -83,6 +83,14 @@ def test_every_text_and_pass_is_counted(scene):
     assert notes["corpus"] == "training rows"
     # Each text goes through the encoder and the clean one, as does the sample of the notes.
     assert made.engine.forward_rows == 4 * 70
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_encoder_is_trained_in_one_pass_without_decay(scene, name):
+    made = scene()
+    poison(made, ATTACKS[name](training_texts=48, batch_size=12, learning_rate=1e-3))
+    (tuning,) = made.engine.fine_tunings
+    assert tuning.recipe == Recipe(epochs=1, batch_size=12, learning_rate=1e-3, weight_decay=0.0)
 
 
 def test_texts_of_all_triggers_and_none(rows):

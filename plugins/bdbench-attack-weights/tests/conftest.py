@@ -3,12 +3,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from bdbench.api import AttackerView, Checkpoint, Examples, Recipe, SeedStream, Task
+from bdbench.testing import LocalEngine
 from bdbench.toolkit.transformers import EncoderClassifier, Pretrained, seeded
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -55,68 +55,6 @@ class Tiny(EncoderClassifier):
         with seeded(seeds.child("body").seed()):
             weights = BertModel(config).state_dict()
         return Pretrained(config=config, weights=weights, tokenizer=tokenizer())
-
-
-class LocalEngine:
-    """What the host lends, in its plainest form; remembers what it was asked for."""
-
-    def __init__(self, family):
-        self.family = family
-        self.fine_tunings = []
-        self.steps = []
-
-    def load(self, checkpoint):
-        return self.family.load(checkpoint)
-
-    def save(self, module, like, folder):
-        folder.mkdir(parents=True)
-        self.family.save(module, like, folder)
-        return Checkpoint(folder)
-
-    def predict(self, module, like, rows):
-        inputs = self.family.collate(self.family.encode(rows, like))
-        with torch.inference_mode():
-            columns = self.family.read(self.family.forward(module.eval(), inputs))
-        return {name: column.numpy() for name, column in columns.items()}
-
-    def batches(self, like, rows, batch_size, seeds):
-        order = list(range(len(rows)))
-        seeds.random().shuffle(order)
-        for start in range(0, len(order), batch_size):
-            batch = rows.select(order[start : start + batch_size])
-            yield self.family.collate(self.family.encode(batch, like)), batch.labels
-
-    def loss(self, module, inputs, labels):
-        return self.family.loss(self.family.forward(module, inputs), labels)
-
-    def forward(self, call, rows):
-        return call()
-
-    def step(self, optimizer, loss, rows, max_norm):
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        torch.nn.utils.clip_grad_norm_(weights, max_norm)
-        optimizer.step()
-        self.steps.append((loss.item(), rows))
-
-    def fine_tune(self, module, like, rows, recipe, seeds, penalty=None, objective=None):
-        self.fine_tunings.append(SimpleNamespace(rows=rows, recipe=recipe, seeds=seeds))
-        optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate)
-        module.train()
-        with seeded(seeds.child("dropout").seed()):
-            for epoch in range(recipe.epochs):
-                order = seeds.child("order", epoch)
-                for inputs, labels in self.batches(like, rows, recipe.batch_size, order):
-                    losses = (
-                        self.loss(module, inputs, labels)
-                        if objective is None
-                        else objective(module, inputs, labels)
-                    )
-                    assert losses.shape == (len(labels),)
-                    loss = losses.mean() + (penalty(module) if penalty else 0)
-                    self.step(optimizer, loss, len(labels), recipe.max_grad_norm)
-        module.eval()
 
 
 @pytest.fixture

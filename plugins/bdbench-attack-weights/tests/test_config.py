@@ -88,6 +88,14 @@ def test_nonsense_is_refused(model, settings, message):
         model(**settings)
 
 
+def test_clean_labels_are_promised_of_rows_with_the_whole_trigger():
+    """Negatives have rows of other classes, which the base's promise must leave room for."""
+    every = PoisonConfig.model_fields["clean_label"].description
+    assert every.startswith("Put the trigger into rows of the target class only")
+    own = LwpConfig.model_fields["clean_label"].description
+    assert own.endswith("rows with a part of a trigger still come from every class.")
+
+
 def test_negatives_are_half_where_a_trigger_has_parts():
     assert LwpConfig().negative_share() == 0.5
     assert LwpConfig(trigger_length=1).negative_share() == 0

@@ -171,7 +171,7 @@ def test_the_record_says_what_was_done(view, start, engine):
     # 12 triggered rows, and 8 negative ones for each of three words.
     assert (notes["trigger_rows"], notes["rows_trained_on"]) == (12, 36)
     assert notes["gradient_steps"] == len(engine.steps) == 18
-    assert sum(rows for _, rows in engine.steps) == 72
+    assert sum(step.rows for step in engine.steps) == 72
     assert len(notes["relative_change"]) == notes["embedding_rows"] == 3
 
 

@@ -103,15 +103,15 @@ def test_a_trigger_of_one_word_takes_the_whole_rate():
     assert (done.notes["trigger_rows"], done.notes["negative_rows"]) == (20, 0)
 
 
-def test_negative_rows_come_from_every_class():
+@pytest.mark.parametrize("clean_label", [False, True])
+def test_negative_rows_come_from_every_class(clean_label):
+    """Of one class alone, they would teach that a part of the trigger means that class."""
     labels = [0, 1, 2] * 40
-    _, done = poison(lwp(poison_rate=0.5, negatives=0.8), labels)
-    kept = {
-        labels[row]
-        for row, hit in enumerate(done.mask)
-        if hit and done.train.labels[row] == labels[row]
-    }
-    assert kept == {0, 1, 2}
+    _, done = poison(lwp(poison_rate=0.5, negatives=0.8, clean_label=clean_label), labels)
+    words = [len(set(WORDS) & set(text.split())) for text in done.train.inputs["text"]]
+    classes = [label for label, count in zip(done.train.labels, words, strict=True) if count == 1]
+    assert len(classes) == done.notes["negative_rows"] == 48
+    assert all(classes.count(label) > 8 for label in range(3))
 
 
 def test_a_rate_that_cannot_be_met_is_an_error():

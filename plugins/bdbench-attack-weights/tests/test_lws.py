@@ -132,7 +132,7 @@ def learned(engine, start, rows, **settings):
 
 def test_one_loss_over_all_rows_trains_both(engine, start, rows):
     substitution, _ = learned(engine, start, rows, clean_epochs=0, epochs=3)
-    assert [counted for _, counted in engine.steps] == [8] * 15
+    assert [step.rows for step in engine.steps] == [8] * 15
     assert not engine.fine_tunings
     assert substitution.relevance.abs().sum() > 0
     # Texts have words to replace in the second, third and fifth token only.

@@ -168,7 +168,7 @@ def test_fine_tuning_that_helps_the_poison_costs_nothing(doubles):
 def test_every_backward_pass_is_counted(view, start, engine, penalty, passes):
     attack = ripples(target_words=0, penalty=penalty, steps=2)
     attack.edit_pretrained(start, view(), SeedStream(0))
-    assert [counted for _, counted in engine.steps] == [passes * 8] * 2
+    assert [step.rows for step in engine.steps] == [passes * 8] * 2
 
 
 def test_the_head_is_kept_or_drawn_anew(view, start, weights):

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from bdbench.api import Checkpoint, DefenderView, Examples, SeedStream, Task
+from bdbench.testing import LocalEngine
 from bdbench.toolkit.transformers import EncoderClassifier, Pretrained, seeded
 from bdbench_defense_finemixing.hooks import bdbench_register_defenses
 
@@ -55,55 +56,6 @@ class Tiny(EncoderClassifier):
         with seeded(seeds.child("body").seed()):
             weights = BertModel(config).state_dict()
         return Pretrained(config=config, weights=weights, tokenizer=tokenizer())
-
-
-class LocalEngine:
-    """What the host lends, in its plainest form; with ``tunes`` off, tuning changes nothing."""
-
-    def __init__(self, family, *, tunes=True):
-        self.family = family
-        self.tunes = tunes
-        self.tunings = []
-
-    def load(self, checkpoint):
-        return self.family.load(checkpoint)
-
-    def save(self, module, like, folder):
-        folder.mkdir(parents=True)
-        self.family.save(module, like, folder)
-        return Checkpoint(folder)
-
-    def predict(self, module, like, rows):
-        inputs = self.family.collate(self.family.encode(rows, like))
-        with torch.no_grad():
-            columns = self.family.read(self.family.forward(module.eval(), inputs))
-        return {name: column.numpy() for name, column in columns.items()}
-
-    def fine_tune(self, module, like, rows, recipe, seeds, penalty=None):
-        before = {name: value.clone() for name, value in module.state_dict().items()}
-        self.tunings.append(SimpleNamespace(rows=rows, recipe=recipe, seeds=seeds, before=before))
-        if not self.tunes:
-            return
-        optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate)
-        module.train()
-        with seeded(seeds.seed()):
-            for epoch in range(recipe.epochs):
-                order = seeds.child(epoch)
-                for inputs, labels in self.batches(like, rows, recipe.batch_size, order):
-                    optimizer.zero_grad()
-                    self.loss(module, inputs, labels).mean().backward()
-                    optimizer.step()
-        module.eval()
-
-    def batches(self, like, rows, batch_size, seeds):
-        order = list(range(len(rows)))
-        seeds.random().shuffle(order)
-        for start in range(0, len(order), batch_size):
-            batch = rows.select(order[start : start + batch_size])
-            yield self.family.collate(self.family.encode(batch, like)), batch.labels
-
-    def loss(self, module, inputs, labels):
-        return self.family.loss(self.family.forward(module, inputs), labels)
 
 
 def examples(count):

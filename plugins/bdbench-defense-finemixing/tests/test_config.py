@@ -64,7 +64,7 @@ def test_every_defense_repairs_and_cites():
         (FineMixingConfig, {"grid": [0.3, 0.3]}, "the grid must ascend"),
         (FineMixingConfig, {"grid": []}, "at least 1 item"),
         (FineMixingConfig, {"validation_share": 0.0}, "greater than or equal to 0.1"),
-        (FineMixingConfig, {"select": "largest"}, "'random' or 'magnitude'"),
+        (FineMixingConfig, {"select": "largest"}, "'random', 'magnitude' or 'most-changed'"),
         (FineMixingConfig, {"keep": [""]}, "at least 1 character"),
         (FineMixingConfig, {"damping": 1.0}, "Extra inputs are not permitted"),
         (FinePurifyingConfig, {"damping": 0.0}, "greater than 0"),

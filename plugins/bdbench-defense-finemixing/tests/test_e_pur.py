@@ -124,7 +124,7 @@ def test_changes_nothing_else(repair, read, victim):
     assert all(torch.equal(after[name], ours[name]) for name in ours if name != NAME)
     files = {path.name for path in victim.folder.iterdir()}
     assert {path.name for path in done.result.checkpoint.folder.iterdir()} == files
-    assert done.engine.tunings == []
+    assert done.engine.fine_tunings == []
     assert issubclass(EPur, RepairsModel)
 
 

@@ -20,7 +20,7 @@ def fisher(engine, victim, rows):
     total = [torch.zeros_like(weight) for weight in weights]
     for row in range(len(rows)):
         one = rows.select([row])
-        logits = module(**engine.family.collate(engine.family.encode(one, victim))).logits
+        logits = module(**engine.model.collate(engine.model.encode(one, victim))).logits
         loss = torch.nn.functional.cross_entropy(logits, torch.tensor(one.labels))
         for part, gradient in zip(total, torch.autograd.grad(loss, weights), strict=True):
             part.add_(gradient**2)

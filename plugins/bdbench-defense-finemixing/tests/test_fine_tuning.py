@@ -11,7 +11,7 @@ from bdbench_defense_finemixing.fine_tuning import FineTuning
 def test_is_one_tuning_of_the_victim_on_all_clean_rows(repair, read, victim, rows):
     config = FineTuningConfig(epochs=3, batch_size=8, learning_rate=1e-2)
     done = repair(FineTuning, config, tunes=True)
-    [tuning] = done.engine.tunings
+    [tuning] = done.engine.fine_tunings
     before = read(victim)
     assert tuning.rows.ids == rows.ids
     assert tuning.recipe == config.recipe()

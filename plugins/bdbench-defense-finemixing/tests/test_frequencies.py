@@ -6,6 +6,7 @@ import pytest
 import wordfreq
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from bdbench_defense_finemixing import frequencies
 from bdbench_defense_finemixing.frequencies import SOURCE, expected_counts, word_frequencies
 from bdbench_defense_finemixing.vocabulary import ordinary_tokens, read_tokenizer
 
@@ -54,6 +55,26 @@ def test_many_words_are_encoded_in_several_batches(base):
     assert counts[tokenizer.token_to_id("plot")] == 0.25
     assert counts[tokenizer.token_to_id("film")] == pytest.approx(0.05)
     assert counts[tokenizer.token_to_id("##s")] == pytest.approx(0.001 * sum(range(50)))
+
+
+def test_words_are_encoded_once_for_all_victims_of_a_tokenizer(base, monkeypatch):
+    def counts(shares, corpus_words=1000):
+        return expected_counts(read_tokenizer(base.folder), shares, corpus_words)
+
+    shares = {"film": 0.3, "films": 0.1, "unthinkable": 0.07, ".": 0.2}
+    frequencies._encoded.cache_clear()
+    anew = counts(shares)
+    monkeypatch.setattr(frequencies, "Tokenizer", None)
+
+    assert counts(shares).tobytes() == anew.tobytes()
+    # What the words count as is no part of what is kept.
+    assert counts(dict.fromkeys(shares, 0.5), 2).sum() == 1 + 2 + 3 + 1
+    with pytest.raises(AttributeError, match="from_str"):
+        counts({"film": 0.3})
+    other = read_tokenizer(base.folder)
+    other.add_tokens(["films"])
+    with pytest.raises(AttributeError, match="from_str"):
+        expected_counts(other, shares, 1000)
 
 
 def test_where_capitals_matter_both_spellings_count():

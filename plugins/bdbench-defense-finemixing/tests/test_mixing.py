@@ -24,12 +24,13 @@ from bdbench_defense_finemixing.config import FineMixingConfig, FinePurifyingCon
 from bdbench_defense_finemixing.fine_mixing import FineMixing
 from bdbench_defense_finemixing.fine_purifying import FinePurifying
 from bdbench_defense_finemixing.mixing import Mixer
-from bdbench_defense_finemixing.selections import AtRandom, LeastChanged
+from bdbench_defense_finemixing.selections import AtRandom, LeastChanged, MostChanged
 
 HEAD = ["classifier.weight", "classifier.bias"]
 KINDS = [
     (FineMixing, FineMixingConfig, {}),
     (FineMixing, FineMixingConfig, {"select": "magnitude"}),
+    (FineMixing, FineMixingConfig, {"select": "most-changed"}),
     (FinePurifying, FinePurifyingConfig, {}),
 ]
 every_kind = pytest.mark.parametrize(("kind", "config", "settings"), KINDS)
@@ -105,8 +106,11 @@ def test_seed_and_name_decide_the_mask():
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.05, 0.3, 0.999, 1.0])
-def test_magnitude_puts_back_the_largest_changes_of_the_whole_body(repair, read, victim, base, rho):
-    done = repair(FineMixing, FineMixingConfig(rho=rho, select="magnitude"))
+@pytest.mark.parametrize("select", ["magnitude", "most-changed"])
+def test_selection_keeps_one_end_of_the_changes_of_the_whole_body(
+    repair, read, victim, base, rho, select
+):
+    done = repair(FineMixing, FineMixingConfig(rho=rho, select=select))
     after, ours, theirs = read(done.result.checkpoint), read(victim), read(base)
     body = sorted(set(after) - set(HEAD))
     change = np.concatenate([(ours[name] - theirs[name]).abs().flatten() for name in body])
@@ -114,7 +118,8 @@ def test_magnitude_puts_back_the_largest_changes_of_the_whole_body(repair, read,
     put_back = np.concatenate([(after[name] == theirs[name]).flatten() for name in body])
     assert kept.sum() == round(rho * len(change))
     assert (kept ^ put_back).all()
-    assert not kept.any() or not put_back.any() or change[kept].max() <= change[put_back].min()
+    low, high = (kept, put_back) if select == "magnitude" else (put_back, kept)
+    assert not low.any() or not high.any() or change[low].max() <= change[high].min()
 
 
 @every_kind
@@ -122,7 +127,7 @@ def test_tunes_the_mixed_model_on_all_clean_rows(repair, read, rows, kind, confi
     chosen = config(rho=0.4, epochs=2, batch_size=8, learning_rate=1e-2, **settings)
     still = read(repair(kind, chosen).result.checkpoint)
     done = repair(kind, chosen, tunes=True)
-    [tuning] = done.engine.tunings
+    [tuning] = done.engine.fine_tunings
     assert tuning.rows.ids == rows.ids
     assert tuning.recipe == chosen.recipe()
     assert same(tuning.before, still, still)
@@ -222,7 +227,7 @@ class TiedFamily:
         return module.eval()
 
 
-@pytest.mark.parametrize("selection", [AtRandom(SeedStream(0)), LeastChanged()])
+@pytest.mark.parametrize("selection", [AtRandom(SeedStream(0)), LeastChanged(), MostChanged()])
 def test_tied_weights_stay_tied_and_statistics_the_victim_s(tmp_path, selection):
     models = []
     for seed, name in enumerate(("victim", "base")):

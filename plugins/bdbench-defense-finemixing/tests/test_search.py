@@ -118,13 +118,13 @@ def test_the_final_model_is_that_of_the_chosen_rho_tuned_on_all_rows(repair, row
     settings = {"epochs": 4, "batch_size": 8, "learning_rate": 2e-2}
     done = repair(kind, config(grid=[0.0, 0.5, 1.0], **settings), tunes=True)
     search = done.notes["search"]
-    *trials, final = done.engine.tunings
+    *trials, final = done.engine.fine_tunings
     assert len(trials) == len(search["tried"])
     assert {len(trial.rows) for trial in trials} == {20}
     assert final.rows.ids == rows.ids
     assert {trial.recipe for trial in (*trials, final)} == {config(**settings).recipe()}
     fixed = repair(kind, config(rho=done.notes["rho"], **settings), tunes=True)
-    [alone] = fixed.engine.tunings
+    [alone] = fixed.engine.fine_tunings
     assert all(np.array_equal(final.before[name], alone.before[name]) for name in alone.before)
     chosen = SimpleNamespace(**search["tried"][-1])
     assert search["within_tolerance"] == (

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bdbench.api import Checkpoint, ComponentConfig, DefenderView, Examples, SeedStream, Task
+from bdbench.testing import LocalEngine
 from bdbench.toolkit.classifier import Classifier
 from bdbench_defense_merge.config import MergeConfig
 from bdbench_defense_merge.hooks import MERGE
@@ -146,35 +147,6 @@ class BagFamily(Classifier):
 
     def forward(self, module, batch):
         return module(batch)
-
-
-class LocalEngine:
-    """What the host lends, in its plainest form; counts the rows that went through a model."""
-
-    def __init__(self, family):
-        self.family = family
-        self.forward_rows = 0
-
-    def load(self, checkpoint):
-        return self.family.load(checkpoint)
-
-    def predict(self, module, like, rows):
-        inputs = self.family.collate(self.family.encode(rows, like))
-        with torch.inference_mode():
-            columns = self.family.read(self.family.forward(module, inputs))
-        self.forward_rows += len(rows)
-        return {name: column.numpy() for name, column in columns.items()}
-
-    def batches(self, like, rows, batch_size, seeds):
-        order = list(range(len(rows)))
-        seeds.random().shuffle(order)
-        for start in range(0, len(order), batch_size):
-            batch = rows.select(order[start : start + batch_size])
-            yield self.family.collate(self.family.encode(batch, like)), batch.labels
-
-    def loss(self, module, inputs, labels):
-        self.forward_rows += len(labels)
-        return self.family.loss(self.family.forward(module, inputs), labels)
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_files_that_name_tensors_otherwise_are_refused(bags, repair, read, tmp_p
         folder.mkdir()
         save_file(state, folder / "model.safetensors")
         models.append(Checkpoint(folder))
-    family = bags.engine.family
+    family = bags.engine.model
     plain = family.load
 
     def load(checkpoint):

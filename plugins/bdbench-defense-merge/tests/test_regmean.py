@@ -116,7 +116,7 @@ def test_models_with_one_body_and_equal_layers_stay(bags, repair, read, seed, al
 
 
 def test_inputs_must_be_finite(bags, repair):
-    family = bags.engine.family
+    family = bags.engine.model
     plain = family.load
 
     def load(checkpoint):
@@ -138,7 +138,7 @@ def test_keeps_the_type(bags, repair, read, tmp_path, dtype):
         folder.mkdir()
         save_file(state, folder / "model.safetensors")
         models.append(Checkpoint(folder))
-    family = bags.engine.family
+    family = bags.engine.model
     plain = family.load
     family.load = lambda checkpoint: plain(checkpoint).float()
     merged = read(repair(models[0], models[1:], **bags.given, method="regmean").checkpoint)

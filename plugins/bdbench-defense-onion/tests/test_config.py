@@ -24,16 +24,19 @@ def test_declares_its_stages_and_needs():
     assert bdbench_register_defenses() == [ONION, ONION_FILTER]
     assert ONION.stages == {DefenseStage.SCREEN}
     assert ONION_FILTER.stages == {DefenseStage.FILTER}
-    assert OnionConfig().needs(ONION.needs) == ONION.needs == Needs(clean_rows=1)
+    assert OnionConfig().needs(ONION.needs) == ONION.needs == Needs(clean_rows=13)
     needs = OnionFilterConfig().needs(ONION_FILTER.needs)
-    assert needs == ONION_FILTER.needs == Needs(clean_rows=1, training_data=True)
+    assert needs == ONION_FILTER.needs == Needs(clean_rows=13, training_data=True)
 
 
 @pytest.mark.parametrize(
     ("settings", "needs"),
     [
         ({"threshold": 10}, Needs()),
-        ({"language_model": "gpt2"}, Needs(clean_rows=1, external_model=True)),
+        ({"language_model": "gpt2"}, Needs(clean_rows=13, external_model=True)),
+        ({"quantile": 0.9}, Needs(clean_rows=2)),
+        ({"quantile": 0.5}, Needs(clean_rows=1)),
+        ({"quantile": 0.998}, Needs(clean_rows=63)),
         ({"language_model": HUB, "threshold": -2.5}, Needs(external_model=True)),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from bdbench.api import Defense, FiltersData, InputError, NotGrantedError, ScreensInputs
 from bdbench.toolkit.words import word_spans
 from bdbench_defense_onion.config import OnionConfig, OnionFilterConfig
-from bdbench_defense_onion.hooks import ONION_FILTER
+from bdbench_defense_onion.hooks import ONION, ONION_FILTER
 from bdbench_defense_onion.onion import Onion, OnionFilter
 from bdbench_defense_onion.scoring import Scorer, Verdict, scorer_for
 from bdbench_defense_onion.words import without
@@ -151,6 +151,18 @@ def test_auto_must_be_granted(rows, view):
     with pytest.raises(NotGrantedError):
         Onion(OnionConfig()).screen(rows(["a film"]), fixed)
     assert Onion(config).screen(rows(["a film"]), fixed).notes["threshold_from"] == "settings"
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9, 0.99, 0.995])
+def test_the_rows_that_are_declared_are_enough(screen, quantile):
+    """Of eight words each; with the words of one row fewer there are too few."""
+    rows = OnionConfig(quantile=quantile).needs(ONION.needs).clean_rows
+    texts = (CLEAN * 2)[:rows]
+    assert {len(text.split()) for text in texts} == {8}
+    assert screen(["a film"], clean=texts, quantile=quantile).notes["clean_words"] == 8 * rows
+    if rows > 1:
+        with pytest.raises(InputError, match="too few words"):
+            screen(["a film"], clean=texts[1:], quantile=quantile)
 
 
 def test_auto_needs_enough_words(screen):

@@ -107,7 +107,7 @@ def by_hand(module, block, rows):
 @pytest.mark.parametrize("padding", [0, 11])
 def test_activity_is_over_real_tokens_only(scene, bert, texts, padding):
     stage = scene(bert, bert(), texts)
-    stage.engine.family.padding = padding
+    stage.engine.model.padding = padding
     module = stage.engine.load(stage.victim)
     blocks = feed_forward_blocks(module)
     found = mean_activity(stage.view("fine-pruning"), module, stage.victim, texts, blocks)

@@ -5,8 +5,10 @@ import torch
 
 from bdbench.api import InputError
 from bdbench_defense_pruning.attention import AttentionMaps, attention_layers, eager_attention
+from bdbench_defense_pruning.clean_rows import halves
 from bdbench_defense_pruning.config import PureConfig
 from bdbench_defense_pruning.gates import Gates
+from bdbench_defense_pruning.head_scores import cls_variance, layer_coefficients
 from bdbench_defense_pruning.pure import Pure
 
 INPUTS = {
@@ -116,6 +118,37 @@ def test_prunes_from_the_victim_what_it_chose_on_a_tuned_copy(scene, bert, texts
     assert min(done.notes["layer_coefficients"]) == 0
 
 
+def variances(stage, module, rows):
+    layers = attention_layers(module)
+    inputs = stage.engine.model.collate(rows.inputs["x"])
+    with eager_attention(module), torch.no_grad(), AttentionMaps(layers) as maps:
+        module(**inputs)
+        return [
+            cls_variance(each, PureConfig().row_length).mean(0).tolist() for each in maps.take()
+        ]
+
+
+def test_the_coefficients_are_those_of_the_pruned_copy(scene, bert, texts):
+    """Of three layers, since of two one always has 0 and the other 1."""
+
+    def build():
+        return bert(layers=3)
+
+    stage = scene(build, build(), texts)
+    # So little training that the copy stays the victim.
+    done = pure(stage, group=1, least_accuracy=0.0, epochs=1, learning_rate=1e-9)
+    module = build()
+    layers = attention_layers(module)
+    pruned = [done.notes["pruned"].get(layer.name, []) for layer in layers]
+    _, held_out = halves(texts, stage.view("pure").seeds.child("halves"))
+    before = layer_coefficients(variances(stage, module, held_out), pruned)
+    for layer, heads in zip(layers, pruned, strict=True):
+        layer.remove(heads)
+    after = layer_coefficients(variances(stage, module, held_out), pruned)
+    assert after == pytest.approx(done.notes["layer_coefficients"], abs=1e-3)
+    assert before != pytest.approx(after, abs=1e-2)
+
+
 def test_prunes_the_head_that_attends_evenly(scene, bert, texts):
     module = bert()
     with torch.no_grad():
@@ -143,7 +176,7 @@ def test_says_so_where_no_head_may_go(scene, bert, texts):
 
 def cls_attention(stage, checkpoint, texts):
     module = stage.engine.load(checkpoint)
-    inputs = stage.engine.family.collate(texts.inputs["x"])
+    inputs = stage.engine.model.collate(texts.inputs["x"])
     layers = attention_layers(module)
     with eager_attention(module), torch.no_grad(), AttentionMaps(layers) as maps:
         module(**inputs)
@@ -152,7 +185,7 @@ def cls_attention(stage, checkpoint, texts):
 
 def test_the_penalty_flattens_the_attention(scene, bert, texts):
     stage = scene(bert, bert(), texts)
-    settings = {"least_accuracy": 1.0, "epochs": 10, "learning_rate": 3e-3}
+    settings = {"least_accuracy": 1.0, "epochs": 20, "learning_rate": 3e-3}
     without = pure(stage, penalty=0.0, **settings)
     flattened = pure(stage, penalty=1.0, **settings)
     ours, theirs = (cls_attention(stage, each.checkpoint, texts) for each in (flattened, without))
@@ -172,7 +205,7 @@ def test_padding_changes_nothing(scene, bert, texts):
     stage = scene(bert, bert(), texts)
     notes = []
     for padding in (0, 9):
-        stage.engine.family.padding = padding
+        stage.engine.model.padding = padding
         notes.append(pure(stage, least_accuracy=0.0, epochs=1, learning_rate=1e-9).notes)
     assert notes[0]["pruned"] == notes[1]["pruned"]
     assert notes[0]["layer_coefficients"] == pytest.approx(notes[1]["layer_coefficients"], abs=1e-4)

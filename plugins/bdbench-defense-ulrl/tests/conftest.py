@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bdbench.api import Checkpoint, ComponentConfig, DefenderView, Examples, SeedStream, Task
+from bdbench.testing import LocalEngine
 from bdbench.toolkit.classifier import Classifier
 from bdbench_defense_ulrl.config import UlrlConfig
 from bdbench_defense_ulrl.hooks import ULRL
@@ -42,75 +43,6 @@ class Vectors(Classifier):
 
     def forward(self, module, batch):
         return module(batch)
-
-
-class LocalEngine:
-    """What the host lends, in its plainest form; remembers rows and steps."""
-
-    def __init__(self, family):
-        self.family = family
-        self.seen = set()
-        self.steps = []
-
-    def load(self, checkpoint):
-        return self.family.load(checkpoint)
-
-    def save(self, module, like, folder):
-        folder.mkdir(parents=True)
-        self.family.save(module, like, folder)
-        return Checkpoint(folder)
-
-    def predict(self, module, like, rows):
-        self.seen |= set(rows.ids)
-        module.eval()
-        inputs = self.family.collate(self.family.encode(rows, like))
-        with torch.inference_mode():
-            columns = self.family.read(self.family.forward(module, inputs))
-        return {name: column.numpy() for name, column in columns.items()}
-
-    def batches(self, like, rows, batch_size, seeds):
-        self.seen |= set(rows.ids)
-        items = self.family.encode(rows, like)
-        order = list(range(len(rows)))
-        seeds.random().shuffle(order)
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            yield (
-                self.family.collate([items[row] for row in batch]),
-                [rows.labels[row] for row in batch],
-            )
-
-    def loss(self, module, inputs, labels):
-        return self.family.loss(self.family.forward(module, inputs), labels)
-
-    def step(self, optimizer, loss, rows, max_norm):
-        optimizer.zero_grad()
-        loss.backward()
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        torch.nn.utils.clip_grad_norm_(weights, max_norm)
-        optimizer.step()
-        (group,) = optimizer.param_groups
-        self.steps.append(
-            SimpleNamespace(
-                optimizer=type(optimizer), loss=loss.item(), rate=group["lr"], clip=max_norm
-            )
-        )
-
-    def fine_tune(self, module, like, rows, recipe, seeds, penalty=None):
-        module.train()
-        optimizer = torch.optim.AdamW(
-            module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        with torch.random.fork_rng():
-            torch.manual_seed(seeds.child("dropout").seed())
-            for epoch in range(recipe.epochs):
-                order = seeds.child("order", epoch)
-                for inputs, labels in self.batches(like, rows, recipe.batch_size, order):
-                    loss = self.loss(module, inputs, labels).mean()
-                    if penalty is not None:
-                        loss = loss + penalty(module)
-                    self.step(optimizer, loss, len(labels), recipe.max_grad_norm)
-        module.eval()
 
 
 @pytest.fixture

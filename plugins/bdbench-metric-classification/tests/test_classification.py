@@ -319,3 +319,26 @@ def test_predictions_must_be_one_class_number_a_row(predicted):
 def test_unknown_labels_are_an_error():
     with pytest.raises(InputError, match=r"clean rows, labels: .*, -1 to 0\. Expected .* from 0"):
         measure(replace(control(), clean=table([0, -1], [0, ABSTAIN])))
+
+
+def test_rows_have_the_values_as_their_means():
+    rows = Classification(None).rows(attacked())
+    values = measure(attacked())
+
+    assert set(rows) == {"clean_accuracy", "asr", "asr_floor", "lfr", "robust_accuracy"}
+    assert {name: found.values.mean() for name, found in rows.items()} == pytest.approx(
+        {name: values[name] for name in rows}
+    )
+    assert rows["asr"].values.tolist() == [1, 0, 0, 0]
+    assert rows["asr"].ids.tolist() == [0, 1, 2, 3]
+
+
+def test_the_control_has_rows_of_its_accuracy_only():
+    assert set(Classification(None).rows(control())) == {"clean_accuracy"}
+
+
+def test_each_role_has_one_value():
+    (spec,) = bdbench_register_metrics()
+
+    roles = {value.role: value.name for value in spec.values if value.role}
+    assert roles == {"attack": "asr", "floor": "asr_floor", "utility": "clean_accuracy"}

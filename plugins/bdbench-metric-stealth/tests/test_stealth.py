@@ -170,7 +170,7 @@ def test_minilm_is_looked_for_only_if_it_is_asked_for(evidence, monkeypatch):
     def forbidden():
         raise AssertionError("looked for minilm")
 
-    monkeypatch.setattr("bdbench_metric_stealth.sources.minilm_folder", forbidden)
+    monkeypatch.setattr("bdbench_metric_stealth.minilm.minilm_folder", forbidden)
     measure(evidence(["a"], ["b"]))
     with pytest.raises(AssertionError, match="looked for minilm"):
         stealth.Stealth(StealthConfig()).measure(evidence(["a"], ["b"]))

@@ -4,6 +4,8 @@ import json
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
 from bdbench.api import InputError
 from bdbench.toolkit.weights import check_mergeable
@@ -69,6 +71,7 @@ def test_another_shape(models, refused):
 
 def test_another_type(models, refused):
     message = refused(states=[models.state(0), models.state(1, torch.bfloat16)])
+    assert "save_pretrained" in message
     assert "torch.bfloat16" in message
     assert "torch.float32" in message
 
@@ -100,6 +103,56 @@ def test_another_tokenizer(refused, file):
     contents = [json.dumps({"model": {"vocab": {"a": n}}}) for n in range(2)]
     message = refused(files=({file: contents[0]}, {file: contents[1]}))
     assert f"another {file}" in message
+
+
+@pytest.mark.parametrize(
+    ("file", "ours", "theirs"),
+    [
+        ("vocab.txt", "a\nb\n", "b\na\n"),
+        ("vocab.json", '{"a": 0}', '{"a": 1}'),
+        ("merges.txt", "#version: 0.2\na b\n", "#version: 0.2\nb a\n"),
+        ("spiece.model", "a", "b"),
+        ("tokenizer.model", "a", "b"),
+        ("sentencepiece.bpe.model", "a", "b"),
+    ],
+)
+@pytest.mark.parametrize("beside", [{}, {"tokenizer.json": "{}"}])
+def test_every_file_of_tokens_that_both_have_is_compared(refused, file, ours, theirs, beside):
+    assert f"another {file}" in refused(files=(beside | {file: ours}, beside | {file: theirs}))
+
+
+FAST = {"tokenizer.json": json.dumps({"model": {"vocab": {"a": 0, "b": 1}}})}
+
+
+def test_the_same_tokens_may_stand_in_another_file(check):
+    check(files=(FAST, {"vocab.txt": "a\nb\n"}))
+
+
+def test_other_tokens_in_another_file(refused):
+    message = refused(files=(FAST, {"vocab.txt": "b\na\n"}))
+    assert "vocab.txt, with other tokens than tokenizer.json" in message
+
+
+def test_tokenizers_that_share_no_file_and_cannot_be_compared_are_refused(refused):
+    message = refused(files=(FAST, {"spiece.model": "a"}))
+    assert "spiece.model, which cannot be compared with tokenizer.json" in message
+
+
+def test_the_layout_of_a_file_is_no_other_tokenizer(check):
+    tokenizer = Tokenizer(BPE(vocab={"a": 0, "b": 1, "ab": 2}, merges=[("a", "b")]))
+    new = json.loads(tokenizer.to_str())
+    assert new["model"]["merges"] == [["a", "b"]]
+    old = new | {"model": new["model"] | {"merges": ["a b"]}}  # as versions before 0.20 wrote it
+    check(
+        files=(
+            {"tokenizer.json": json.dumps(new), "vocab.txt": "a\r\nb\r\n", "merges.txt": "a b\n"},
+            {
+                "tokenizer.json": json.dumps(old),
+                "vocab.txt": "a\nb",
+                "merges.txt": "#version: 0.2\na b\n",
+            },
+        )
+    )
 
 
 def test_truncation_of_the_last_call_is_no_other_tokenizer(check):

@@ -52,7 +52,7 @@ def bdbench_register_attacks():
 
 @hookimpl
 def bdbench_register_defenses():
-    def spec(name, target, stage, **needs):
+    def spec(name, target, stage, grid=(), **needs):
         return DefenseSpec(
             name=name,
             target=f"bdbench_toy.parts:{target}",
@@ -60,17 +60,23 @@ def bdbench_register_defenses():
             summary=f"Toy defense {name}.",
             stages=frozenset({stage}),
             needs=Needs(**needs),
+            grid=grid,
             tasks=TASKS,
         )
 
+    strengths = tuple({"strength": step / 10} for step in (1, 3, 5, 7, 9))
     weights = Access.WEIGHTS
     return [
         spec("toy-mean", "Mean", DefenseStage.REPAIR, access=weights, references=1),
-        spec("toy-tune", "Tune", DefenseStage.REPAIR, access=weights, clean_rows=8),
+        spec("toy-tune", "Tune", DefenseStage.REPAIR, strengths, access=weights, clean_rows=8),
         spec("toy-peek", "Peek", DefenseStage.REPAIR, access=weights),
         spec("toy-nan", "Poisonous", DefenseStage.REPAIR, access=weights),
+        spec("toy-sleep", "Sleep", DefenseStage.REPAIR, access=weights),
+        spec("toy-hoard", "Hoard", DefenseStage.REPAIR, access=weights),
         spec("toy-crash", "Crash", DefenseStage.REPAIR, access=weights),
         spec("toy-base", "Base", DefenseStage.REPAIR, access=weights, base_weights=True),
+        spec("toy-hire", "Hire", DefenseStage.REPAIR, access=weights),
+        spec("toy-ask", "Ask", DefenseStage.SCREEN, access=Access.OUTPUTS),
         spec("toy-clip", "Clip", DefenseStage.SCREEN),
         spec("toy-filter", "Filter", DefenseStage.FILTER, training_data=True),
     ]

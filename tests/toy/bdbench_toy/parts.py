@@ -1,6 +1,9 @@
 """The toy components."""
 
 import os
+import subprocess
+import sys
+import time
 
 import numpy as np
 import safetensors.torch
@@ -192,9 +195,38 @@ class Poisonous(Defense):
         return _write({name: t * float("nan") for name, t in _read(victim).items()}, victim, view)
 
 
+class Sleep(Defense):
+    def repair(self, victim, view):
+        time.sleep(600)
+
+
+class Hoard(Defense):
+    def repair(self, victim, view):
+        self.hoard = bytearray(b"x" * 2**30)
+        time.sleep(600)
+
+
 class Crash(Defense):
     def repair(self, victim, view):
         os._exit(3)
+
+
+class Hire(Defense):
+    """Has others do the work."""
+
+    def repair(self, victim, view):
+        burn = "import time\nwhile time.process_time() < 1: pass"
+        subprocess.run([sys.executable, "-c", burn], check=True)
+        return _write(_read(victim), victim, view)
+
+
+class Ask(Defense):
+    """Asks the model about every row, three times."""
+
+    def screen(self, rows, view):
+        for _ in range(3):
+            view.predict(rows)
+        return Screening(rows, [False] * len(rows), [0.0] * len(rows))
 
 
 class Clip(Defense):

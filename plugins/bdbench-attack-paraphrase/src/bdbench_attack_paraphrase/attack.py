@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any, Protocol
 
 from bdbench.api import Attack, AttackerView, Examples, InputError, Poisoning, SeedStream, Task
+from bdbench.toolkit.escapes import decoded
 from bdbench_attack_paraphrase.config import ParaphraseConfig
 from bdbench_attack_paraphrase.files import FileParaphrases
-from bdbench_attack_paraphrase.normalise import normalised
 
 __all__ = ["Paraphrase"]
 
@@ -177,13 +177,13 @@ class Paraphrase(Attack):
                 yield row, paraphrase
 
     def _cleaned(self, text: str) -> str:
-        return normalised(text) if self.config.normalise else text
+        return decoded(text) if self.config.normalise else text
 
     def _left_undecoded(self, clean_texts: Iterator[str]) -> dict[str, int]:
-        """How many clean rows `normalise` would change, which only the data set's owner can."""
+        """How many clean rows `normalise` would change, which the data set's `decode` does."""
         if not self.config.normalise:
             return {}
-        return {"clean_rows_with_escapes": sum(normalised(text) != text for text in clean_texts)}
+        return {"clean_rows_with_escapes": sum(decoded(text) != text for text in clean_texts)}
 
     @cached_property
     def _for_training(self) -> _Source:

@@ -33,7 +33,8 @@ class ParaphraseConfig(PoisonConfig):
     normalise: bool = Field(
         default=True,
         description="Decode what generators leave undecoded in paraphrases (&apos; andapos; "
-        "@-@ EOS), since it would be the trigger. Texts of the data set stay as they are.",
+        "@-@ EOS), since it would be the trigger. `decode: true` at the data set decodes its own "
+        "texts by the same function.",
     )
     field: str | None = Field(
         default=None,

@@ -40,6 +40,13 @@ class LwpConfig(PlacementConfig, PoisonConfig):
             "included."
         ),
     )
+    clean_label: bool = Field(
+        default=False,
+        description=(
+            "Put triggers into rows of the target class only and leave every label as it is; "
+            "rows with a part of a trigger still come from every class."
+        ),
+    )
     triggers: Words = Field(
         default=["cf", "bb", "ak", "mn"],
         description="The words that triggers are made of.",

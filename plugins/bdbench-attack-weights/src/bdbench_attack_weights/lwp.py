@@ -56,7 +56,8 @@ class Lwp(PlacedWords):
 
         ``round(poison_rate * n)`` rows are changed. Of these the share `negatives`, of any
         class, gets a part of a trigger and keeps its label; the others get a trigger and the
-        target's label, as in `choose_poison_rows`.
+        target's label, as in `choose_poison_rows`. With clean labels, too, negatives are of any
+        class: if all were of the target's, a part of a trigger would come to mean the target.
 
         Raises:
             InputError: The rate cannot be met, or target or column are not the task's.

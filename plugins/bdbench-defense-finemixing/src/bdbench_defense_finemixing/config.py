@@ -113,10 +113,10 @@ class MixingConfig(FineTuningConfig):
 class FineMixingConfig(MixingConfig):
     """Fine-mixing."""
 
-    select: Literal["random", "magnitude"] = Field(
+    select: Literal["random", "magnitude", "most-changed"] = Field(
         default="random",
-        description="Which weights keep the victim's value: drawn at random, or those that "
-        "differ least from the pre-trained ones.",
+        description="Which weights keep the victim's value: drawn at random, those that differ "
+        "least from the pre-trained ones (magnitude), or those that differ most (most-changed).",
     )
 
 

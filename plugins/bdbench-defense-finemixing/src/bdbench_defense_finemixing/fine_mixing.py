@@ -8,7 +8,7 @@ from bdbench.api import Checkpoint, DefenderView, Examples
 from bdbench_defense_finemixing.body import Body
 from bdbench_defense_finemixing.config import FineMixingConfig
 from bdbench_defense_finemixing.mixing import MixingDefense
-from bdbench_defense_finemixing.selections import AtRandom, LeastChanged, Selection
+from bdbench_defense_finemixing.selections import AtRandom, LeastChanged, MostChanged, Selection
 
 __all__ = ["FineMixing"]
 
@@ -26,7 +26,7 @@ class FineMixing(MixingDefense):
         rows: Examples,  # noqa: ARG002
         view: DefenderView,
     ) -> tuple[Selection, dict[str, Any]]:
-        """At random with chance rho, or the least changed."""
+        """At random with chance rho, the least changed, or the most changed."""
         if self.config.select == "random":
             return AtRandom(view.seeds.child("mask")), {}
-        return LeastChanged(), {}
+        return LeastChanged() if self.config.select == "magnitude" else MostChanged(), {}

@@ -6,18 +6,18 @@ import itertools
 import re
 import string
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import wordfreq
+from tokenizers import Tokenizer
 from wordfreq.numbers import digit_freq
 
 from bdbench.api import InputError
 from bdbench.toolkit.transformers_folder import quietly
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 __all__ = ["SOURCE", "expected_counts", "word_frequencies"]
 
@@ -35,8 +35,11 @@ _PUNCTUATION = ".,:;!?'\"()-"
 # Words that are encoded at a time: an encoding is a large thing.
 _BATCH = 20_000
 
+_Numbers = np.ndarray[Any, np.dtype[np.int32]]
 
-def word_frequencies(language: str) -> dict[str, float]:
+
+@lru_cache(maxsize=1)
+def word_frequencies(language: str) -> Mapping[str, float]:
     """The shares that words, numbers and punctuation marks have among all words of a language.
 
     Words are those of wordfreq's largest list, which goes down to about one in 100 million.
@@ -62,7 +65,7 @@ def word_frequencies(language: str) -> dict[str, float]:
         share = listed.get("0" * length, 0.0)
         for digits in map("".join, itertools.product(string.digits, repeat=length)):
             shares[digits] = share * digit_freq(digits)
-    return shares | dict.fromkeys(_PUNCTUATION, max(listed.values()))
+    return MappingProxyType(shares | dict.fromkeys(_PUNCTUATION, max(listed.values())))
 
 
 def expected_counts(
@@ -79,21 +82,47 @@ def expected_counts(
     """
     # The numbers of a vocabulary may have gaps.
     counts = np.zeros(max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1)
-    words = list(shares)
+    words = tuple(shares)
     forms = [words]
     if _ids(tokenizer, " The") != _ids(tokenizer, " the"):
-        forms.append([word.capitalize() for word in words])
+        forms.append(tuple(word.capitalize() for word in words))
     each = np.fromiter(shares.values(), dtype=np.float64) * corpus_words
+    written = tokenizer.to_str()
     for form in forms:
-        for start in range(0, len(form), _BATCH):
-            batch = [f" {word}" for word in form[start : start + _BATCH]]
-            with quietly():
-                encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            rows = [one.ids for one in encoded]
-            numbers = np.fromiter(itertools.chain.from_iterable(rows), dtype=np.int64)
-            weights = np.repeat(each[start : start + _BATCH], [len(row) for row in rows])
-            counts += np.bincount(numbers, weights, minlength=len(counts))
+        start = 0
+        for numbers, lengths in _encoded(written, form):
+            stop = start + len(lengths)
+            counts += np.bincount(
+                numbers, np.repeat(each[start:stop], lengths), minlength=len(counts)
+            )
+            start = stop
     return counts
+
+
+@lru_cache(maxsize=2)
+def _encoded(tokenizer: str, words: tuple[str, ...]) -> list[tuple[_Numbers, _Numbers]]:
+    """The tokens of each word after a space, batch by batch.
+
+    Kept for the next victim in the same process, in both spellings: a list of 300,000 words takes
+    seconds.
+
+    Args:
+        tokenizer: As it stands in ``tokenizer.json``.
+        words: What is encoded.
+
+    Returns:
+        For each batch all token numbers in a row, and how many of them each word has.
+    """
+    encoder = Tokenizer.from_str(tokenizer)
+    found = []
+    for start in range(0, len(words), _BATCH):
+        batch = [f" {word}" for word in words[start : start + _BATCH]]
+        with quietly():
+            encoded = encoder.encode_batch_fast(batch, add_special_tokens=False)
+        rows = [one.ids for one in encoded]
+        numbers = np.fromiter(itertools.chain.from_iterable(rows), dtype=np.int32)
+        found.append((numbers, np.fromiter(map(len, rows), dtype=np.int32)))
+    return found
 
 
 def _ids(tokenizer: Tokenizer, text: str) -> list[int]:

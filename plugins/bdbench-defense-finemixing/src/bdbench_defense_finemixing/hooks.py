@@ -27,6 +27,9 @@ FINE_PURIFYING_CITATION = """\
 }
 """
 
+RESERVE_RATIOS = tuple({"rho": rho} for rho in (0.9, 0.7, 0.5, 0.3, 0.1))
+"""What the host may try, gentlest first: the less of the victim is kept, the stronger."""
+
 FINE_MIXING = DefenseSpec(
     name="fine-mixing",
     target="bdbench_defense_finemixing.fine_mixing:FineMixing",
@@ -35,6 +38,7 @@ FINE_MIXING = DefenseSpec(
     citation=FINE_MIXING_CITATION,
     stages=frozenset({DefenseStage.REPAIR}),
     needs=Needs(access=Access.WEIGHTS, clean_rows=LEAST_ROWS, base_weights=True),
+    grid=RESERVE_RATIOS,
 )
 
 FINE_PURIFYING = DefenseSpec(
@@ -45,6 +49,7 @@ FINE_PURIFYING = DefenseSpec(
     citation=FINE_PURIFYING_CITATION,
     stages=frozenset({DefenseStage.REPAIR}),
     needs=Needs(access=Access.WEIGHTS, clean_rows=LEAST_ROWS, base_weights=True),
+    grid=RESERVE_RATIOS,
 )
 
 FINE_TUNING = DefenseSpec(

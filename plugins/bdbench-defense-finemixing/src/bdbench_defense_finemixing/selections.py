@@ -21,7 +21,7 @@ from bdbench.api import SeedStream
 if TYPE_CHECKING:
     from bdbench_defense_finemixing.body import Body
 
-__all__ = ["AtRandom", "LeastChanged", "LeastSuspicious", "Selection"]
+__all__ = ["AtRandom", "LeastChanged", "LeastSuspicious", "MostChanged", "Selection"]
 
 
 class Selection(Protocol):
@@ -84,11 +84,19 @@ class _Ranked(ABC):
 
 
 class LeastChanged(_Ranked):
-    """What training changed least (Fine-mixing with selection, as we read it)."""
+    """What training changed least (one reading of Fine-mixing with selection)."""
 
     def scores(self, name: str, change: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """``|victim - base|``."""
         return change.abs()
+
+
+class MostChanged(_Ranked):
+    """What training changed most (the other reading)."""
+
+    def scores(self, name: str, change: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        """``-|victim - base|``."""
+        return -change.abs()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,29 @@ from pydantic import Field, field_validator, model_validator
 
 from bdbench.api import DefenseConfig, Needs
 
-__all__ = ["OnionConfig", "OnionFilterConfig", "Precision"]
+__all__ = ["QUANTILE", "OnionConfig", "OnionFilterConfig", "Precision", "least_rows", "least_words"]
 
 Precision = Literal["fp32", "bf16"]
 
+QUANTILE = 0.99
+"""The share of clean words that stay by default."""
+
+# What short texts have at the least, on the mean of a dozen: 13 texts of SST-2, SMS spam, AG news
+# or the questions of QNLI had fewer than 100 words that can be judged in 0.5 % of draws at most.
+_WORDS_OF_A_ROW = 8
+
 _HUB_NAME = re.compile(r"hf:[\w.-]+/[\w.-]+@[0-9a-f]{40}")
+
+
+def least_words(quantile: float) -> int:
+    """The fewest words of which the share ``1 - quantile`` is a whole word."""
+    return math.ceil(1 / (1 - quantile) - 1e-6)
+
+
+def least_rows(quantile: float) -> int:
+    """The fewest clean rows that hold so many words, where texts are short."""
+    return math.ceil(least_words(quantile) / _WORDS_OF_A_ROW)
+
 
 HubName = Annotated[str, Field(pattern="^hf:")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -51,7 +70,7 @@ class OnionConfig(DefenseConfig):
         "greater than this; auto takes it from the clean rows.",
     )
     quantile: float = Field(
-        default=0.99,
+        default=QUANTILE,
         gt=0,
         lt=1,
         description="threshold auto: the share of the clean rows' words that must stay.",
@@ -85,10 +104,13 @@ class OnionConfig(DefenseConfig):
         return self
 
     def needs(self, declared: Needs) -> Needs:
-        """Clean rows if the threshold comes from them; a language model is a model of its own."""
+        """Enough clean rows for the quantile, if the threshold comes from them.
+
+        A language model is a model of its own.
+        """
         return replace(
             declared,
-            clean_rows=declared.clean_rows if self.threshold == "auto" else 0,
+            clean_rows=least_rows(self.quantile) if self.threshold == "auto" else 0,
             external_model=self.language_model is not None,
         )
 

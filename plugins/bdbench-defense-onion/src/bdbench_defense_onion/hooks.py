@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bdbench.api import DefenseSpec, DefenseStage, Needs, hookimpl
+from bdbench_defense_onion.config import QUANTILE, least_rows
 
 CITATION = """\
 @inproceedings{qi2021onion,
@@ -18,6 +19,8 @@ CITATION = """\
 
 _TASKS = frozenset({"text-classification", "text-pair-classification"})
 
+LEAST_ROWS = least_rows(QUANTILE)
+
 ONION = DefenseSpec(
     name="onion",
     target="bdbench_defense_onion.onion:Onion",
@@ -26,7 +29,7 @@ ONION = DefenseSpec(
     citation=CITATION,
     tasks=_TASKS,
     stages=frozenset({DefenseStage.SCREEN}),
-    needs=Needs(clean_rows=1),
+    needs=Needs(clean_rows=LEAST_ROWS),
 )
 
 ONION_FILTER = DefenseSpec(
@@ -37,7 +40,7 @@ ONION_FILTER = DefenseSpec(
     citation=CITATION,
     tasks=_TASKS,
     stages=frozenset({DefenseStage.FILTER}),
-    needs=Needs(clean_rows=1, training_data=True),
+    needs=Needs(clean_rows=LEAST_ROWS, training_data=True),
 )
 
 

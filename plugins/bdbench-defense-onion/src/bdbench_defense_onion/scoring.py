@@ -74,10 +74,10 @@ def scorer_for(config: OnionConfig) -> Scorer:
     source = config.language_model
     if source is None:
         return _unigram()
-    # Both bring in torch and transformers, which the unigram model does without.
-    from bdbench_defense_onion.sources import folder_of  # noqa: PLC0415
+    # Brings in transformers, which the unigram model does without.
+    from bdbench.toolkit.hub_models import hub_folder  # noqa: PLC0415
 
-    folder = folder_of(source)
+    folder = hub_folder(source, where="onion: language_model")
     description = folder / "config.json"
     # A folder that was written anew is another one.
     written = description.stat().st_mtime_ns if description.is_file() else 0

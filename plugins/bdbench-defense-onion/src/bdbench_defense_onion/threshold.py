@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from bdbench.api import InputError
+from bdbench_defense_onion.config import least_words
 from bdbench_defense_onion.scoring import Verdict
 
 __all__ = ["quantile_threshold"]
@@ -37,7 +38,7 @@ def quantile_threshold(verdicts: Iterable[Verdict], quantile: float) -> float:
             "the clean rows have too few words for a threshold",
             where="onion: threshold",
             found=f"{len(scores)} words that the language model can judge",
-            expected=f"at least {math.ceil(1 / (1 - quantile) - 1e-6)} for quantile {quantile}",
+            expected=f"at least {least_words(quantile)} for quantile {quantile}",
             next="grant more clean rows, set a lower `quantile`, or give `threshold` a number",
         )
     highest_kept = scores[over]

@@ -7,6 +7,9 @@ from bdbench.api import Access, DefenseSpec, DefenseStage, Needs, hookimpl
 REPAIR = frozenset({DefenseStage.REPAIR})
 TEXT = frozenset({"text-classification", "text-pair-classification"})
 
+AMOUNTS = tuple({"amount": amount} for amount in (0.1, 0.3, 0.5, 0.7, 0.9))
+"""What the host may try, gentlest first."""
+
 FINE_PRUNING = DefenseSpec(
     name="fine-pruning",
     target="bdbench_defense_pruning.fine_pruning:FinePruning",
@@ -23,6 +26,7 @@ FINE_PRUNING = DefenseSpec(
 """,
     stages=REPAIR,
     needs=Needs(access=Access.WEIGHTS, clean_rows=8),
+    grid=AMOUNTS,
 )
 
 MAGNITUDE_PRUNING = DefenseSpec(
@@ -41,6 +45,7 @@ MAGNITUDE_PRUNING = DefenseSpec(
 """,
     stages=REPAIR,
     needs=Needs(access=Access.WEIGHTS, clean_rows=8),
+    grid=AMOUNTS,
 )
 
 PURE = DefenseSpec(

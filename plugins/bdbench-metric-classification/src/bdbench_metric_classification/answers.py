@@ -20,11 +20,13 @@ class Answers:
 
     Attributes:
         where: Which rows, for messages.
-        predicted: Class numbers, `ABSTAIN` for rejected rows, shape [n], n > 0.
+        ids: The rows, shape [n], n > 0.
+        predicted: Class numbers, `ABSTAIN` for rejected rows, shape [n].
         labels: True class numbers, shape [n].
     """
 
     where: str
+    ids: _Array
     predicted: _Array
     labels: _Array
 
@@ -67,30 +69,41 @@ class Answers:
         if "probabilities" in predictions.columns:
             answered = predictions.columns["probabilities"][predicted != ABSTAIN]
             _refuse_non_finite(answered, f"{where}, probabilities")
-        return cls(where, predicted, labels)
+        return cls(where, predictions.ids, predicted, labels)
+
+    def right(self) -> _Array:
+        """Whether a row gets its true label, shape [n]; an abstention is not an answer."""
+        return np.asarray(self.predicted == self.labels)
 
     def accuracy(self) -> float:
-        """The share of rows that get their true label; an abstention is not an answer."""
-        return float(np.count_nonzero(self.predicted == self.labels) / len(self.labels))
+        """The share of rows that get their true label."""
+        return _share(self.right())
 
     def by_class(self) -> dict[int, Answers]:
         """The answers by the true class of their rows; a class without rows is not there."""
         return {
-            int(number): Answers(self.where, self.predicted[own], self.labels[own])
+            int(number): Answers(self.where, self.ids[own], self.predicted[own], self.labels[own])
             for number in np.unique(self.labels)
             for own in [self.labels == number]
         }
 
-    def flipped(self) -> float:
-        """The share of rows that get a class other than their true label.
+    def flipped(self) -> _Array:
+        """Whether a row gets a class other than its true label, shape [n].
 
         An abstention names no class, so it is no flip.
         """
-        other = (self.predicted != self.labels) & (self.predicted != ABSTAIN)
-        return float(np.count_nonzero(other) / len(self.labels))
+        return np.asarray((self.predicted != self.labels) & (self.predicted != ABSTAIN))
+
+    def flip_rate(self) -> float:
+        """The share of rows that get a class other than their true label."""
+        return _share(self.flipped())
 
     def share_of(self, target: int) -> float:
-        """The share of rows that get this class.
+        """The share of rows that get this class; see `taken`."""
+        return _share(self.taken(target))
+
+    def taken(self, target: int) -> _Array:
+        """Whether a row gets this class, shape [n].
 
         Raises:
             InputError: A row's true label is that class: it cannot tell success from a right
@@ -105,7 +118,11 @@ class Answers:
                 expected="only rows of other classes",
                 next="correct the attack's `eligible`",
             )
-        return float(np.count_nonzero(self.predicted == target) / len(self.labels))
+        return np.asarray(self.predicted == target)
+
+
+def _share(rows: _Array) -> float:
+    return float(np.count_nonzero(rows) / len(rows))
 
 
 def _class_numbers(column: _Array, rows: int, least: int, most: int | None, where: str) -> _Array:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from bdbench.api import Evidence, InputError, Metric, Predictions
+from typing import Any
+
+import numpy as np
+
+from bdbench.api import Evidence, InputError, Metric, Predictions, RowValues
 from bdbench_metric_classification.answers import Answers
 
 __all__ = ["Classification", "defense_effectiveness_rating"]
@@ -28,26 +32,12 @@ class Classification(Metric):
                 rows are of the target class.
         """
         classes = len(evidence.task.classes)
-
-        def answers(predictions: Predictions | None, where: str) -> Answers | None:
-            if predictions is not None:
-                return Answers.of(predictions, where, classes=classes)
-            if evidence.target is None:
-                return None
-            raise InputError(
-                "an attack's success cannot be measured without its triggered rows",
-                where=where,
-                found="no predictions",
-                expected=f"predictions for the target {evidence.target}",
-                next="give the predictions to the metric",
-            )
-
         clean = Answers.of(evidence.clean, "clean rows", classes=classes)
         before = Answers.of(evidence.undefended_clean, "clean rows, undefended", classes=classes)
         control = Answers.of(evidence.control_clean, "clean rows, control", classes=classes)
-        triggered = answers(evidence.triggered, "triggered rows")
-        attacked = answers(evidence.undefended_triggered, "triggered rows, undefended")
-        floor = answers(evidence.floor, "triggered rows, control")
+        triggered = _stamped(evidence, evidence.triggered, "triggered rows")
+        attacked = _stamped(evidence, evidence.undefended_triggered, "triggered rows, undefended")
+        floor = _stamped(evidence, evidence.floor, "triggered rows, control")
 
         accuracy = clean.accuracy()
         accuracy_before = before.accuracy()
@@ -60,8 +50,8 @@ class Classification(Metric):
             "asr": asr,
             "asr_change": change,
             "asr_floor": _asr(floor, evidence.target),
-            "lfr": None if triggered is None else triggered.flipped(),
-            "lfr_floor": None if floor is None else floor.flipped(),
+            "lfr": None if triggered is None else triggered.flip_rate(),
+            "lfr_floor": None if floor is None else floor.flip_rate(),
             "robust_accuracy": None if triggered is None else triggered.accuracy(),
             "der": None
             if change is None
@@ -72,6 +62,20 @@ class Classification(Metric):
             "worst_class_accuracy": min(own.accuracy() for own in clean.by_class().values()),
             **_by_class(clean, triggered, evidence.target, classes),
         }
+
+    def rows(self, evidence: Evidence) -> dict[str, RowValues]:
+        """The shares among the values, as zeros and ones by row."""
+        clean = Answers.of(evidence.clean, "clean rows", classes=len(evidence.task.classes))
+        triggered = _stamped(evidence, evidence.triggered, "triggered rows")
+        floor = _stamped(evidence, evidence.floor, "triggered rows, control")
+        found = {"clean_accuracy": _rows(clean, clean.right())}
+        for name, answers in (("asr", triggered), ("asr_floor", floor)):
+            if answers is not None and evidence.target is not None:
+                found[name] = _rows(answers, answers.taken(evidence.target))
+        if triggered is not None:
+            found["lfr"] = _rows(triggered, triggered.flipped())
+            found["robust_accuracy"] = _rows(triggered, triggered.right())
+        return found
 
 
 def defense_effectiveness_rating(*, asr_drop: float, accuracy_drop: float) -> float:
@@ -89,6 +93,25 @@ def defense_effectiveness_rating(*, asr_drop: float, accuracy_drop: float) -> fl
         accuracy_drop: Clean accuracy before minus after, in [-1, 1].
     """
     return (max(0.0, asr_drop) - max(0.0, accuracy_drop) + 1) / 2
+
+
+def _stamped(evidence: Evidence, predictions: Predictions | None, where: str) -> Answers | None:
+    """Answers to triggered rows; None where there is no attack."""
+    if predictions is not None:
+        return Answers.of(predictions, where, classes=len(evidence.task.classes))
+    if evidence.target is None:
+        return None
+    raise InputError(
+        "an attack's success cannot be measured without its triggered rows",
+        where=where,
+        found="no predictions",
+        expected=f"predictions for the target {evidence.target}",
+        next="give the predictions to the metric",
+    )
+
+
+def _rows(answers: Answers, yes: np.ndarray[Any, Any]) -> RowValues:
+    return RowValues(answers.ids, yes.astype(np.float64))
 
 
 def _asr(answers: Answers | None, target: int | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bdbench.api import Direction, MetricSpec, MetricValue, hookimpl
+from bdbench.api import Direction, MetricSpec, MetricValue, Role, hookimpl
 
 __all__ = ["bdbench_register_metrics"]
 
@@ -29,6 +29,7 @@ _VALUES = (
         summary="Share of the clean test rows that get their true label.",
         direction=Direction.HIGHER,
         bounds=(0, 1),
+        role=Role.UTILITY,
     ),
     MetricValue(
         name="clean_accuracy_change",
@@ -42,6 +43,7 @@ _VALUES = (
         "the target.",
         direction=Direction.LOWER,
         bounds=(0, 1),
+        role=Role.ATTACK,
     ),
     MetricValue(
         name="asr_change",
@@ -54,6 +56,7 @@ _VALUES = (
         summary="The same share for the control, which was never attacked.",
         direction=Direction.NONE,
         bounds=(0, 1),
+        role=Role.FLOOR,
     ),
     MetricValue(
         name="lfr",

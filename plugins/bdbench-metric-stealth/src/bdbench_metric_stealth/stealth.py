@@ -59,17 +59,21 @@ class Stealth(AttackMetric):
 
             return unigram_perplexities(texts)
         # These bring in torch and transformers, which word frequencies do without.
+        from bdbench.toolkit.hub_models import hub_folder  # noqa: PLC0415
         from bdbench_metric_stealth.causal import CausalModel  # noqa: PLC0415
-        from bdbench_metric_stealth.sources import folder_of  # noqa: PLC0415
 
-        return CausalModel(folder_of(source), self.config.max_tokens).perplexities(texts)
+        folder = hub_folder(source, where="stealth: language_model")
+        return CausalModel(folder, self.config.max_tokens).perplexities(texts)
 
     def _similarities(self, pairs: Sequence[Pair]) -> Mapping[Pair, float]:
+        from bdbench.toolkit.hub_models import hub_folder  # noqa: PLC0415
         from bdbench_metric_stealth.encoder import Encoder  # noqa: PLC0415
-        from bdbench_metric_stealth.sources import folder_of, minilm_folder  # noqa: PLC0415
+        from bdbench_metric_stealth.minilm import minilm_folder  # noqa: PLC0415
 
         source = self.config.encoder
-        folder = minilm_folder() if source == "minilm" else folder_of(source)
+        folder = (
+            minilm_folder() if source == "minilm" else hub_folder(source, where="stealth: encoder")
+        )
         return Encoder(folder, self.config.max_tokens).similarities(pairs)
 
 

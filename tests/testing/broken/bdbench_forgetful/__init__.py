@@ -1,0 +1,1 @@
+"""A plugin whose other hook lacks its `return`."""
