@@ -115,15 +115,15 @@ def power(count: int, seeds: int, rows: int, left: float, own_sd: float) -> None
     """An attack that nearly always succeeds, and a defense that leaves a share of it."""
     rng = np.random.default_rng(seeds * 10_000 + rows)
     shape = (CHUNK, seeds, rows)
-    ps, spreads = [], []
+    found, spreads = [], []
     for _ in range(max(1, count // CHUNK)):
         before = answers(rng, 0.98, shape, (0.1, 1.0))
         after = answers(rng, left, shape, (own_sd, 1.0))
-        ps.append(p_value(spread(after - before).at_least(1)))
+        found.append(p_value(spread(after - before).at_least(1)))
         spreads.append(after.mean(-1).std(-1, ddof=1))
-    p, spreads = np.concatenate(ps), np.concatenate(spreads)
+    p, sd = np.concatenate(found), np.sqrt(np.mean(np.concatenate(spreads) ** 2))
     print(
-        f"{seeds:5d} {rows:5d} {left:6.2f} {own_sd:7.1f} {np.sqrt(np.mean(spreads**2)):8.3f} "
+        f"{seeds:5d} {rows:5d} {left:6.2f} {own_sd:7.1f} {sd:8.3f} "
         f"{np.mean(p < 0.05):8.3f} {np.mean(p < 0.05 / TESTS):14.3f}"
     )
 

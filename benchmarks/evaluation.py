@@ -35,9 +35,9 @@ def main(file: str, rounds: int) -> None:
     )
 
     from bdbench.api import Checkpoint, Examples, SeedStream, Task
-    from bdbench.engine.inference import predict
     from bdbench.engine.meter import Meter
     from bdbench.engine.numerics import settle
+    from bdbench.engine.torch_engine import TorchEngine
     from bdbench.host.catalog import Host
     from bdbench.host.configure import configure
 
@@ -56,9 +56,8 @@ def main(file: str, rounds: int) -> None:
 
     def ours(precision: str) -> tuple[float, np.ndarray]:
         began = time.process_time()
-        checkpoint = Checkpoint(folder)
-        module = model.load(checkpoint)
-        outputs = predict(model, module, checkpoint, rows, precision=precision, meter=Meter())
+        engine, checkpoint = TorchEngine(model, precision, Meter()), Checkpoint(folder)
+        outputs = engine.predict(engine.load(checkpoint), checkpoint, rows)
         return time.process_time() - began, outputs["prediction"]
 
     def theirs() -> tuple[float, np.ndarray]:
@@ -75,7 +74,7 @@ def main(file: str, rounds: int) -> None:
                 TrainingArguments(out, report_to=[], disable_tqdm=True, use_cpu=True),
                 data_collator=DataCollatorWithPadding(tokenizer),
             )
-            answer = trainer.predict(data).predictions.argmax(-1)
+            answer = np.asarray(trainer.predict(data).predictions).argmax(-1)
         return time.process_time() - began, answer
 
     torch.set_num_threads(1)

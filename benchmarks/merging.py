@@ -112,7 +112,7 @@ def merge(victim: Path, reference: Path, workspace: Path) -> None:
         task=Task("text-generation", ("text",)),
         seeds=SeedStream(0),
         workspace=workspace,
-        engine=None,  # the mean asks nothing of it
+        engine=None,  # type: ignore[arg-type]  # the mean asks nothing of it
         references=[Checkpoint(reference)],
     )
     Merge(config).repair(Checkpoint(victim), view)
@@ -150,7 +150,7 @@ def differences(one: Path, other: Path) -> tuple[int, int]:
     from safetensors import safe_open
 
     def places(folder: Path) -> dict[str, Path]:
-        found = {}
+        found: dict[str, Path] = {}
         for path in folder.glob("*.safetensors"):
             with safe_open(path, framework="pt") as file:
                 found |= dict.fromkeys(file.keys(), path)

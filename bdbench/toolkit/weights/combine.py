@@ -121,10 +121,11 @@ def _compute(parts: Sequence[StoredTensor], step: Step, writer: WeightWriter, pi
     info, changed = parts[0].info, 0
     for start in range(0, info.numel, piece):
         stop = min(start + piece, info.numel)
-        values = [part.read_finite(start, stop) for part in parts]
-        result = step(values).to(info.dtype).contiguous()
+        stored = [part.read(start, stop) for part in parts]
+        result = step([part.widen(values) for part, values in zip(parts, stored, strict=True)])
+        result = result.to(info.dtype).contiguous()
         require_finite(result, info.name, "the result", advice="use smaller factors")
-        changed += _count_differences(result, values[0].to(info.dtype))
+        changed += _count_differences(result, stored[0])
         writer.write(info.name, result)
     return changed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from bdbench.toolkit.weights.header import Header, TensorInfo, read_header
 
 __all__ = ["PIECE", "StoredTensor", "WeightReader", "require_finite"]
 
-PIECE = 1 << 18
-"""Elements that are worked on at a time: 1 MiB in fp32, which stays in a processor's cache."""
+PIECE = 1 << 17
+"""Elements that are worked on at a time: 0.5 MiB in fp32. A few of these stay in a processor's
+cache, and the allocator keeps their memory between pieces; twice as many, and it gave it back to
+the system each time (measured: a million page faults and a quarter of the time)."""
 
 _INDEX = "model.safetensors.index.json"
 
@@ -39,7 +42,7 @@ def require_finite(
     """
     # NaN goes through to both ends, and infinity is an end; more than ten times faster than
     # `isfinite`, which makes a mask of it all.
-    if values.numel() and not all(torch.isfinite(end) for end in torch.aminmax(values)):
+    if values.numel() and not all(math.isfinite(end) for end in torch.aminmax(values)):
         raise NonFiniteError(
             "weights hold NaN or infinity",
             where=model,
@@ -90,7 +93,14 @@ class StoredTensor:
         Raises:
             NonFiniteError: One of them is NaN or infinite.
         """
-        values = self.read(start, stop)
+        return self.widen(self.read(start, stop))
+
+    def widen(self, values: torch.Tensor) -> torch.Tensor:
+        """What `read_finite` gives for elements that `read` gave.
+
+        Raises:
+            NonFiniteError: One of them is NaN or infinite.
+        """
         require_finite(values, self.info.name, self.model)
         return values.to(torch.promote_types(self.info.dtype, torch.float32))
 

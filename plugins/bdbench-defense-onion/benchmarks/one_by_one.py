@@ -23,9 +23,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from bdbench.toolkit.transformers_folder import quietly
+from bdbench.toolkit.words import word_spans
 from bdbench_defense_onion.causal import CausalModel
 from bdbench_defense_onion.scoring import Verdict
-from bdbench_defense_onion.words import without, word_spans
+from bdbench_defense_onion.words import without
 
 BLOCK = 10
 END = "<|endoftext|>"
