@@ -96,6 +96,7 @@ def collect_record(
         costs=costs,
         stages=dict(cell.stages),
         notes=notes,
+        granted={**suite.defender.model_dump(exclude={"references"}), "limit": suite.limit},
         training={**suite.training.model_dump(), "precision": plan.resolved.precision},
         environment=environment,
         isolation=isolation,

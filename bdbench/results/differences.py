@@ -56,12 +56,13 @@ def by_place(records: Iterable[CellRecord]) -> dict[Place, CellRecord]:
 
 
 def changes_between(before: CellRecord, after: CellRecord) -> Iterator[Change]:
-    """What two cells were made with that differs: components, recipe, environment."""
+    """What two cells were made with that differs: components, grants, recipe, environment."""
     yield from _component("data set", before.dataset, after.dataset)
     yield from _component("model", before.model, after.model)
     yield from _component("attack", before.attack, after.attack)
     for one, other in zip_longest(before.defense, after.defense):
         yield from _component("defense", one, other)
+    yield from _mappings("granted", before.granted, after.granted)
     yield from _mappings("training", before.training, after.training)
     yield from _mappings("environment", before.environment, after.environment)
     for name in ("isolation", "selection", "needs"):

@@ -86,6 +86,11 @@ class CellRecord(_Model):
     notes: dict[str, Any] = Field(
         default_factory=dict, description="What data set, attack, defense and screen reported."
     )
+    granted: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What the suite grants every defense (models to merge with apart), and its "
+        "limit on rows.",
+    )
     training: dict[str, Any] = Field(default_factory=dict, description="The host's recipe.")
     environment: dict[str, str] = Field(
         default_factory=dict, description="Versions, device and numerics that produced it."

@@ -6,6 +6,7 @@ foreign text here: bounded, and made acceptable by `bdbench.tracking.names`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ __all__ = [
     "KEY",
     "NOTE_LENGTH",
     "PAGE",
+    "SETTING",
     "DatasetInput",
     "RunContent",
     "cell_run",
@@ -31,10 +33,12 @@ KEY = "bdbench.key"
 DIGEST = "bdbench.digest"
 COMPLETE = "bdbench.complete"
 PAGE = "bdbench.page"
+SETTING = "setting"
 
 NOTE_LENGTH = 5000
 PARAMETERS = 400
 METRICS = 1000
+SETTING_LENGTH = 8
 DIGEST_LENGTH = 12  # MLflow stores up to 36 characters and shows them all
 
 
@@ -118,7 +122,7 @@ def cell_run(item: Item) -> RunContent:
         start_ms=item.at_ms - _milliseconds(own.values()),
         end_ms=item.at_ms,
         tags=_bounded(tags),
-        parameters=_parameters(record, [("defense", record["defense_label"]), *_defense(record)]),
+        parameters=_parameters(record, _of_cell(record)),
         metrics=dict(islice(metrics.items(), METRICS)),
         datasets=list(_datasets(record)),
     )
@@ -196,6 +200,25 @@ def _parameters(record: Mapping[str, Any], more: Sequence[tuple[str, str]]) -> d
         named = dict(islice(named.items(), PARAMETERS - 1))
         named["left_out"] = f"{len(pairs) - len(named)} more settings; see record.json"
     return named
+
+
+def _of_cell(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a cell has beside its victim's settings."""
+    granted = record.get("granted", {})  # a spool may hold records of an older version
+    return [
+        ("defense", record["defense_label"]),
+        (SETTING, _setting(record)),
+        *_defense(record),
+        *_settings("granted", granted),
+    ]
+
+
+def _setting(record: Mapping[str, Any]) -> str:
+    """Short for everything behind a cell but its seed: the same for cells that may be averaged."""
+    parts = ("dataset", "model", "attack", "defense", "references", "measured_by")
+    named = {name: record.get(name) for name in (*parts, "training", "granted")}
+    text = json.dumps(named, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:SETTING_LENGTH]
 
 
 def _defense(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

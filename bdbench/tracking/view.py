@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+from bdbench.tracking.content import SETTING
+
 __all__ = ["VIEW_TAG", "leaderboard_path", "saved_view", "view_path"]
 
 KIND = "workflowType=machine_learning"  # else MLflow shows its pages for language models
@@ -31,7 +33,8 @@ COLUMNS = [
     "attributes.`Duration`",
 ]
 
-GROUPS = ("attack", "defense", "dataset", "model")
+GROUPS = ("attack", "defense", "dataset", "model", SETTING)
+"""The last of them keeps a trial apart from the result, and 16 clean rows from 64."""
 
 
 def view_path(experiment: str) -> str:

@@ -27,5 +27,5 @@ def test_the_view_shows_sorts_and_groups_by_what_cells_have(home, observer, runs
     assert grouping["aggregateFunction"] == "average"
     assert {key["mode"] for key in grouping["groupByKeys"]} == {"param"}
     groups = [key["groupByData"] for key in grouping["groupByKeys"]]
-    assert groups == ["attack", "defense", "dataset", "model"]
+    assert groups == ["attack", "defense", "dataset", "model", "setting"]
     assert set(groups) < run.data.params.keys()
