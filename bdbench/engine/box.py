@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -24,6 +23,7 @@ from bdbench.api import Checkpoint, Examples, InputError
 from bdbench.engine.meter import Meter
 from bdbench.engine.rows import read_examples, write_examples
 from bdbench.results.records import Cost
+from bdbench.store.scratch import scratch
 
 __all__ = ["IN", "OUT", "TMP", "Box", "BoxError", "Boxes", "Session"]
 
@@ -110,8 +110,7 @@ class Box:
     def __enter__(self) -> Self:
         """Makes the folder and starts the process."""
         with ExitStack() as stack:
-            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="box-", dir=self._parent))
-            self.folder = Path(name)
+            self.folder = stack.enter_context(scratch(self._parent, "box-"))
             for part in (IN, OUT, TMP):
                 (self.folder / part).mkdir()
             self._session = stack.enter_context(self._boxes.open(self.folder, self._readable))

@@ -42,6 +42,7 @@ class ConfinedBoxes:
         seconds: How long a component may take.
         memory_mib: How much memory it may use.
         file_mib: How large a file it may write.
+        device: The accelerator that it may use, as CUDA names it; None for all or none.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class ConfinedBoxes:
         seconds: float | None,
         memory_mib: int | None,
         file_mib: int | None,
+        device: str | None = None,
     ) -> None:
         self.isolation = isolation
         self._address = address
         self._masked = list(masked)
+        self._device = device
         self._limits = {"seconds": seconds, "memory_mib": memory_mib, "file_mib": file_mib}
 
     @contextmanager
@@ -69,6 +72,7 @@ class ConfinedBoxes:
             "readable": [str(path.absolute()) for path in readable],
             "masked": self._masked,
             "limits": self._limits,
+            "device": self._device,
         }
         with connect(self._address, wanted) as connection:
             session = _Walled(connection, folder)
@@ -142,6 +146,7 @@ def act(
     readable: Sequence[str],
     masked: Sequence[str],
     limits: Mapping[str, Any],
+    device: str | None,
 ) -> int:
     """In a child of the warm parent: puts up the walls and lets a component act behind them.
 
@@ -153,11 +158,14 @@ def act(
         readable: What may be read besides.
         masked: What stays invisible even below what is readable.
         limits: What it may use.
+        device: The accelerator that it may use; None for all or none.
 
     Returns:
         The exit code.
     """
     kind = Isolation(isolation)
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
     # Suites that plugins bring name triggers, as the host's own do.
     hidden = (*map(Path, masked), *suite_files(host))
     jail = Jail(Path(folder), tuple(map(Path, readable)), hidden)

@@ -63,8 +63,7 @@ class LocalExecutor(Executor):
             InputError: The kind of isolation that was asked for does not work here.
         """
         self._workers = self.config.workers or len(self._devices) or _processors()
-        # A run may have several rounds.
-        self._parent = self._parent or WarmParent()
+        self._parent = WarmParent()
         self._boxes = {
             "address": self._parent.address,
             "isolation": str(_isolation(self.config.isolation)),
@@ -90,7 +89,8 @@ class LocalExecutor(Executor):
             "home": str(task.home),
             "document": dict(task.document),
             "environment": environment,
-            "boxes": self._boxes,
+            # Processes of components are not forked from the worker.
+            "boxes": {**self._boxes, "device": device},
         }
         connection = connect(self._boxes["address"], wanted)
         self._running.append(_Running(task, connection, time.perf_counter(), device))

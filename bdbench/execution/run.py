@@ -114,11 +114,14 @@ class _Run:
 
     def _compute(self, missing: Mapping[str, Any]) -> None:
         """Rounds of computing what is missing: a damaged object shows only when it is read."""
+        started = False
         for _ in range(ROUNDS):
-            if missing:
+            if missing and not started:
                 self.executor.start(self.home.path)
-                errors = run_stages(missing, self.executor, self.home.path, self._on_stage)
-                self.result.errors = errors
+                started = True
+            # What failed in an earlier round may come out well in this.
+            self.result.errors = {}
+            run_stages(missing, self.executor, self.home.path, self._on_stage)
             self._collect_rest()
             again = self.plan.missing(self.store.keys())
             damaged = any(
@@ -132,6 +135,9 @@ class _Run:
     def _on_stage(self, event: StageEvent) -> None:
         self.watch(event)
         self._tell("bdbench_stage_changed", event)
+        if event.error:
+            # Kept at once: what comes after may be interrupted.
+            self.result.errors[event.key] = event.error
         if event.status == "finished":
             self.result.computed += 1
             if event.kind == "scores":

@@ -21,18 +21,15 @@ def run_stages(
     executor: Executor,
     home: Path,
     notify: Callable[[StageEvent], None],
-) -> dict[str, Mapping[str, str]]:
+) -> None:
     """Makes every stage, or says why not.
 
     Args:
         stages: What is missing, by key; inputs that are not among them are in the store.
         executor: Started already.
         home: The folder that everything lives under.
-        notify: Told of every change.
-
-    Returns:
-        The error of each stage that failed, by key. Stages that needed a failed one are not
-        run and not in it.
+        notify: Told of every change, so of every error. Stages that needed one that failed
+            are not run, and nothing is told of them.
     """
     waiting = {key: {up for up in stage.reads() if up in stages} for key, stage in stages.items()}
     readers: dict[str, list[str]] = defaultdict(list)
@@ -43,7 +40,6 @@ def run_stages(
     order = {key: index for index, key in enumerate(stages)}
     ready = [(-priority[key], order[key], key) for key, upstream in waiting.items() if not upstream]
     heapq.heapify(ready)
-    errors: dict[str, Mapping[str, str]] = {}
     running = 0
     while ready or running:
         while ready and executor.free > 0:
@@ -55,13 +51,11 @@ def run_stages(
             running -= 1
             _report(stages[outcome.key], outcome, notify)
             if outcome.error:
-                errors[outcome.key] = outcome.error
                 continue
             for key in readers[outcome.key]:
                 waiting[key].discard(outcome.key)
                 if not waiting[key]:
                     heapq.heappush(ready, (-priority[key], order[key], key))
-    return errors
 
 
 def _outcomes(executor: Executor) -> Iterator[StageOutcome]:

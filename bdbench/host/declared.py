@@ -30,7 +30,7 @@ def check_declared(spec: ComponentSpec, *, baseline: bool = False) -> None:
 
     Args:
         spec: The spec.
-        baseline: Whether a defense may do nothing.
+        baseline: Whether a defense or an attack may do nothing.
 
     Raises:
         TypeError: A field holds something else than it should.
@@ -40,6 +40,11 @@ def check_declared(spec: ComponentSpec, *, baseline: bool = False) -> None:
         raise TypeError(f"{name} of {spec.name} is {found!r}, expected {expected}")
     if isinstance(spec, DefenseSpec):
         _check_defense(spec, baseline=baseline)
+    if isinstance(spec, AttackSpec) and not (spec.surfaces or baseline):
+        raise ValueError(
+            f"surfaces of {spec.name} are empty: it would be a control that touches nothing, "
+            "expected members of Surface"
+        )
 
 
 Wrong = tuple[str, object, str]
@@ -133,6 +138,11 @@ def _check_defense(spec: DefenseSpec, *, baseline: bool) -> None:
         raise ValueError(
             f"{spec.name} is a repair with access {spec.needs.access.name}, but a repair is given "
             "the model: declare Needs(access=Access.WEIGHTS)"
+        )
+    if DefenseStage.FILTER in spec.stages and not spec.needs.training_data:
+        raise ValueError(
+            f"{spec.name} is a filter, but does not declare that it is given the training rows: "
+            "declare Needs(training_data=True)"
         )
     if spec.stages == {DefenseStage.SCREEN} and spec.needs.training_data:
         raise ValueError(

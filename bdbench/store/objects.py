@@ -12,8 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bdbench.api.errors import StoreError
+from bdbench.store.scratch import scratch, sweep
 
 __all__ = ["CorruptObjectError", "Store", "StoredObject"]
 
@@ -180,20 +179,8 @@ class Store:
         return StoredObject(key, kind, self.files(key), meta)
 
     def sweep(self) -> None:
-        """Removes what dead processes left half made: what nobody holds the lock of."""
-        from filelock import FileLock, Timeout  # noqa: PLC0415 -- only writers need it
-
-        nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError)
-        with nothing, os.scandir(self.temporary) as entries:
-            left = [Path(entry.path) for entry in entries]
-        for folder in left if self.temporary.is_dir() else []:
-            begun = folder.name.partition("-")[0]
-            locks = [FileLock(path) for path in (self.root / "locks").glob(f"{begun}*.lock")]
-            # Cleaning up is no reason for a run to fail.
-            with contextlib.suppress(Timeout, OSError), contextlib.ExitStack() as held:
-                for lock in locks:
-                    held.enter_context(lock.acquire(timeout=0))
-                shutil.rmtree(folder)
+        """Removes what dead processes left half made."""
+        sweep(self.temporary)
 
     @contextlib.contextmanager
     def _lock(self, key: str) -> Iterator[None]:
@@ -211,13 +198,10 @@ class Store:
 
     @contextlib.contextmanager
     def _temporary(self, key: str) -> Iterator[Path]:
-        with self._writing():
-            self.temporary.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=f"{key[:16]}-", dir=self.temporary))
-        try:
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                folder = stack.enter_context(scratch(self.temporary, f"{key[:16]}-"))
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _publish(self, kind: str, key: str, folder: Path, meta: Mapping[str, Any]) -> None:
         with self._writing():

@@ -129,7 +129,7 @@ class _Block:
     def _tuning(self, repairs: tuple[Part, ...]) -> dict[str, Any]:
         """What decides about settings that the host chooses; empty where it chooses none."""
         granted = self.resolved.suite.defender.tuning
-        trials = [list(part.trials) for part in repairs]
+        trials = [[trial.identity for trial in part.trials] for part in repairs]
         if granted is None or not any(trials):
             return {}
         # How the clean rows are halved decides, too; before, it was by row number.

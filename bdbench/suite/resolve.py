@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from bdbench.api.config import ComponentConfig, DefenseConfig
 from bdbench.api.errors import InputError
-from bdbench.api.needs import Needs
+from bdbench.api.needs import Access, Needs
 from bdbench.api.specs import (
     AttackSpec,
     DatasetSpec,
@@ -52,7 +52,7 @@ class Part:
         identity: Digest of all that it contributes to a result.
         document: What a worker needs to build it again; under ``trials`` the settings that the
             host may try, if the suite grants that.
-        trials: Digests of the settings to try.
+        trials: The parts with the settings to try; one of them is what runs.
     """
 
     label: str
@@ -61,7 +61,7 @@ class Part:
     code: str
     identity: str
     document: Mapping[str, Any]
-    trials: tuple[str, ...] = ()
+    trials: tuple[Part, ...] = ()
 
     @property
     def is_control(self) -> bool:
@@ -94,8 +94,9 @@ class ResolvedDefense:
 
     @property
     def identity(self) -> str:
-        """Digest of all that it contributes to a result, order included."""
-        return digest_json([part.identity for part in self.parts])
+        """Digest of all that it contributes to a result: at each stage, what acts and in order."""
+        acting = [self.acting(stage) for stage in DefenseStage]
+        return digest_json([[part.identity for part in parts] for parts in acting])
 
     @property
     def is_baseline(self) -> bool:
@@ -255,10 +256,7 @@ def _with_trials(host: Host, part: Part, entry: Entry, document: Document, count
         return part
     steps = min(count, len(free)) - 1
     tried = [free[round(step * (len(free) - 1) / steps)] for step in range(steps + 1)]
-    parts = [
-        _part(host, "defense", replace(entry, config={**entry.config, **settings}), document)
-        for settings in tried
-    ]
+    parts = [_trial(host, entry, settings, document) for settings in tried]
     trials = [
         {"tried": dict(settings), "config": trial.document["config"]}
         for settings, trial in zip(tried, parts, strict=True)
@@ -266,8 +264,21 @@ def _with_trials(host: Host, part: Part, entry: Entry, document: Document, count
     return replace(
         part,
         document={**part.document, "trials": trials},
-        trials=tuple(trial.identity for trial in parts),
+        trials=tuple(parts),
     )
+
+
+def _trial(host: Host, entry: Entry, settings: Mapping[str, Any], document: Document) -> Part:
+    try:
+        return _part(host, "defense", replace(entry, config={**entry.config, **settings}), document)
+    except InputError as error:
+        raise InputError(
+            "tuning cannot try a defense's settings with those of the suite",
+            where=f"{entry.where}, defender.tuning",
+            found=f"{json.dumps(dict(settings))}: {error}",
+            expected="settings that leave open what is tried",
+            next="take out the setting that it names, or set what would be tried",
+        ) from error
 
 
 def _distinct(key: str, found: list[Same]) -> tuple[Same, ...]:
@@ -331,9 +342,15 @@ def needs_of(parts: Iterable[Part]) -> Needs:
     """What defenses together need, with their settings."""
     needs = Needs()
     for part in parts:
-        spec, config = part.component.spec, part.config
+        spec = part.component.spec
         declared = spec.needs if isinstance(spec, DefenseSpec) else Needs()
-        needs |= config.needs(declared) if isinstance(config, DefenseConfig) else declared
+        for config in [trial.config for trial in part.trials] or [part.config]:
+            needs |= config.needs(declared) if isinstance(config, DefenseConfig) else declared
+        # What a stage hands out is needed, whatever settings say.
+        needs |= Needs(
+            access=Access.WEIGHTS if DefenseStage.REPAIR in _stages(part) else Access.NONE,
+            training_data=DefenseStage.FILTER in _stages(part),
+        )
     return needs
 
 

@@ -147,6 +147,35 @@ def test_what_was_finished_before_an_executor_failed_is_in_a_run(
     assert latest_run(Home(home)) == folder
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt, BdbenchError("the parent is gone")])
+def test_why_a_cell_failed_is_told_although_the_run_was_ended_later(
+    bdbench_here, tmp_path, monkeypatch, end
+):
+    from bdbench.engine import stages as engine
+    from bdbench.execution.local import InlineExecutor
+
+    def fail(*_):
+        raise OSError("no room")
+
+    submit = InlineExecutor.submit
+
+    def stop(self, task):
+        # The control's victim comes first and is well; the attacked one has failed by then.
+        if task.kind == "scores":
+            raise end
+        submit(self, task)
+
+    monkeypatch.setitem(engine.MAKERS, "poison", fail)
+    monkeypatch.setattr(InlineExecutor, "submit", stop)
+    home = tmp_path / "home"
+    bdbench_here("run", SUITE, "--home", home, "--display", "none", *OPTIONS)
+
+    said = {record.attack.label: record for record in read_records(latest_run(Home(home)))}
+    assert said["none"].status == "skipped"
+    assert said["toy-patch"].status == "failed"
+    assert "no room" in said["toy-patch"].reason
+
+
 # --- suites that measure no cell ----------------------------------------------------------------
 
 

@@ -119,6 +119,12 @@ MISDECLARED = {
         f"needs=Needs(training_data=True), {SCREEN}",
         "declares training_data",
     ),
+    "a filter of rows that it does not ask for": (
+        "Defense",
+        "stages=frozenset({DefenseStage.FILTER})",
+        "declare Needs(training_data=True)",
+    ),
+    "no surface": ("Attack", "", "surfaces of a are empty"),
     "surface": ("Attack", "surfaces={'data'}", "expected a frozenset of Surface"),
     "flag": ("Attack", "uses_model='no'", "expected True or False"),
     "value": ("Metric", "values=('acc',)", "a tuple of MetricValue"),
@@ -334,7 +340,9 @@ def test_components_of_different_kinds_may_share_a_name(install, host_of, defens
     install(
         "b-plugin",
         IMPLEMENTS + "def bdbench_register_attacks():\n"
-        "    return [AttackSpec(name='noise', target='a:A', summary='')]",
+        "    from bdbench.api import Surface\n"
+        "    surfaces = frozenset({Surface.DATA})\n"
+        "    return [AttackSpec(name='noise', target='a:A', summary='', surfaces=surfaces)]",
     )
 
     host = host_of("a-plugin", "b-plugin")

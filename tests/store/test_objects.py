@@ -209,7 +209,7 @@ def test_what_somebody_works_on_is_not_swept_away(store, tmp_path):
     (store.temporary / f"{OTHER[:16]}-gone").mkdir()
     try:
         store.sweep()
-        (left,) = store.temporary.iterdir()
+        (left,) = filter(Path.is_dir, store.temporary.iterdir())
         assert left.name.startswith(KEY[:16])
     finally:
         process.kill()

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import types
+from dataclasses import replace
 
 import pytest
 
 from bdbench.api import (
+    Access,
     AttackSpec,
+    DefenseConfig,
     DefenseSpec,
     DefenseStage,
     InputError,
+    Needs,
     PluginError,
+    Surface,
     hookimpl,
 )
 from bdbench.host.catalog import Host
 from bdbench.host.plugins import LoadedPlugin, discover
 from bdbench.suite.load import load_suite
 from bdbench.suite.planning import build_plan
-from bdbench.suite.resolve import resolve
+from bdbench.suite.resolve import needs_of, resolve
 
 
 def test_a_resolved_suite_read_again_gives_the_same_keys(
@@ -40,6 +45,29 @@ def test_metrics_that_give_the_same_value_are_refused(resolve_toy):
         resolve_toy(metrics=["toy-rates", {"toy-rates": {}, "name": "again"}])
 
     assert caught.value.next == "take again out"
+
+
+def test_the_order_of_defenses_counts_only_where_they_act_at_the_same_stage(resolve_toy):
+    repair, other, screen = "toy-mean", "toy-tune", "toy-clip"
+    twice = [[repair, screen], [screen, repair]]
+    with pytest.raises(InputError, match="the same thing under different names") as caught:
+        resolve_toy(defenses=twice)
+    assert caught.value.found == "toy-mean+toy-clip and toy-clip+toy-mean"
+
+    resolved = resolve_toy(defenses=[[repair, other], [other, repair]])
+    assert len(resolved.defenses) == 3  # the baseline comes by itself
+
+
+def test_settings_cannot_need_less_than_a_stage_hands_out(resolve_toy):
+    class Modest(DefenseConfig):
+        def needs(self, declared):
+            return Needs()
+
+    parts = [defense.parts[0] for defense in resolve_toy().defenses]
+    of = {part.label: replace(part, config=Modest()) for part in parts}
+    assert needs_of([of["toy-tune"]]) == Needs(access=Access.WEIGHTS)
+    assert needs_of([of["toy-filter"]]) == Needs(training_data=True)
+    assert needs_of([of["toy-clip"]]) == Needs()
 
 
 def test_the_baseline_is_no_part_of_a_composition(resolve_toy):
@@ -95,7 +123,8 @@ def test_a_plugin_that_claims_none_takes_the_baselines_away_from_nobody(tmp_path
 
     @hookimpl
     def bdbench_register_attacks():
-        return [AttackSpec(name="none", target="greedy:Attack", summary="")]
+        surfaces = frozenset({Surface.DATA})
+        return [AttackSpec(name="none", target="greedy:Attack", summary="", surfaces=surfaces)]
 
     @hookimpl
     def bdbench_register_defenses():
@@ -113,6 +142,7 @@ def test_a_plugin_that_claims_none_takes_the_baselines_away_from_nobody(tmp_path
 
     plan = build_plan(resolve(load_suite(str(path), host), host))
 
+    assert [plugin.state.value for plugin in host.plugins if plugin.id == greedy.id] == ["conflict"]
     baselines = {cell.attack.component.full_name for cell in plan.cells if cell.attack.is_control}
     assert baselines == {"bdbench/none"}
     assert plan.cells[0].defense.parts[0].component.full_name == "bdbench/none"
