@@ -27,7 +27,9 @@ from bdbench.engine.rows import read_examples
 from bdbench.engine.torch_engine import TorchEngine
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
+from bdbench.host.digest import code_digest
 from bdbench.store.objects import Store
+from bdbench.suite.identity import component_identity
 
 __all__ = ["Setting", "Stage", "StageResult", "balanced_order", "environment"]
 
@@ -180,6 +182,7 @@ class Stage(Setting):
             part: What the plan says of it.
             **setting: What its side works with besides its own settings and the task.
         """
+        self._check_unchanged(part)
         self.boxed = True
         task = asdict(self.task)
         shown = {name: self.settings[name] for name in SHOWN if name in self.settings}
@@ -190,6 +193,36 @@ class Stage(Setting):
         whole = {"task": task, "part": part, "seeds": [0], **shown, **setting}
         # Beside what the store is about to publish: links need the same file system.
         return Box(self._boxes, self.store.temporary, whole, readable, self.meter)
+
+    def build(self, part: Mapping[str, Any]) -> Any:
+        """A component, from what the plan says of it, if it is still that.
+
+        Raises:
+            InputError: It was changed meanwhile.
+        """
+        self._check_unchanged(part)
+        return super().build(part)
+
+    def _check_unchanged(self, part: Mapping[str, Any]) -> None:
+        """The stage's key was taken from the component that the plan found, hours ago perhaps."""
+        if "identity" not in part:
+            return  # of no plan: nothing is kept under its name
+        component = self.host.find(part["kind"], part["component"])
+        identity = component_identity(
+            component.full_name,
+            component.spec.revision,
+            code_digest(component),
+            self.configured(part),
+            where=part["label"],
+        )
+        if identity != part["identity"]:
+            raise InputError(
+                "a component was changed after the run had been planned",
+                where=part["label"],
+                found=f"other code of {component.full_name}, or other files that it is set to read",
+                expected="what the run began with: results are kept under its name",
+                next="run the same command again: it plans anew, and computes what is missing",
+            )
 
     @property
     def isolation(self) -> str | None:

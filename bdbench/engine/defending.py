@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from bdbench.api import Checkpoint, Examples, SeedStream, Selection
 from bdbench.engine.context import Stage, StageResult
-from bdbench.engine.defender import defender
+from bdbench.engine.defender import DECISIONS, defender
 from bdbench.engine.numerics import share_changed
 from bdbench.engine.rows import fingerprint
 from bdbench.engine.tuning import tune
@@ -46,9 +46,11 @@ def make_treated(stage: Stage) -> StageResult:
         checkpoint = repair.checkpoint
     stage.meter.parameters_changed = share_changed(victim, checkpoint)
     shutil.copytree(checkpoint.folder, stage.folder, dirs_exist_ok=True)
-    # After the model's own files: no repair can put others in their place.
+    # What filters decided, only the host writes: a repair may leave files of any name.
+    for path in stage.folder.glob(DECISIONS):
+        path.unlink()
     for index, table in enumerate(decisions):
-        pq.write_table(table, stage.folder / f"filter-{index}.parquet")
+        pq.write_table(table, stage.folder / DECISIONS.replace("*", str(index)))
     return StageResult(notes=notes, values={"selection": [*map(str, selections)]})
 
 

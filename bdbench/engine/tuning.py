@@ -37,13 +37,15 @@ def tune(
         InputError: The model gives no classes to count.
     """
     rows = stage.clean_rows()
+    # Some of them choose, whether or not the repair is shown any.
+    stage.meter.drawn(clean_rows=len(rows))
     fit, check = (rows.select(half) for half in halves(rows.labels))
     allowed = _accuracy(stage, part, checkpoint, check) - stage.settings["tuning"]["tolerance"]
     tried: list[dict[str, Any]] = []
     chosen = part["trials"][0]
     for number, trial in enumerate(part["trials"]):
         folder = stage.scratch / f"trial-{number}"
-        given = {**part, "config": trial["config"]}
+        given = {**part, **_own(trial)}
         with defender(stage, given, checkpoint, training, clean=fit) as defense:
             repaired = defense.repair(checkpoint, folder).checkpoint
         accuracy = _accuracy(stage, part, repaired, check)
@@ -59,7 +61,12 @@ def tune(
         "rows_to_fit": len(fit),
         "rows_to_check": len(check),
     }
-    return {**part, "config": chosen["config"]}, notes
+    return {**part, **_own(chosen)}, notes
+
+
+def _own(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """What a trial has in the place of the part's."""
+    return {name: value for name, value in trial.items() if name != "tried"}
 
 
 def halves(labels: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -243,6 +243,7 @@ def _part(host: Host, kind: str, entry: Entry, document: Document) -> Part:
             "label": entry.label,
             "component": component.full_name,
             "config": config.model_dump(mode="json"),
+            "identity": identity,
         },
     )
 
@@ -258,7 +259,7 @@ def _with_trials(host: Host, part: Part, entry: Entry, document: Document, count
     tried = [free[round(step * (len(free) - 1) / steps)] for step in range(steps + 1)]
     parts = [_trial(host, entry, settings, document) for settings in tried]
     trials = [
-        {"tried": dict(settings), "config": trial.document["config"]}
+        {"tried": dict(settings), **{name: trial.document[name] for name in ("config", "identity")}}
         for settings, trial in zip(tried, parts, strict=True)
     ]
     return replace(

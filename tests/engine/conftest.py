@@ -87,7 +87,8 @@ class Bench:
 
     def defense(self, found, stage, **needs):
         stages = frozenset({DefenseStage(stage)})
-        needs = Needs(**{"access": Access.WEIGHTS, **needs})
+        given = {"access": Access.WEIGHTS, "training_data": stage == "filter"}
+        needs = Needs(**{**given, **needs})
         return self.part(DefenseSpec, found, stages=stages, needs=needs)
 
     def host(self):

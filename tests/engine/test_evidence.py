@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from bdbench.api import (
     Attack,
     AttackMetric,
+    Checkpoint,
     Defense,
     Direction,
     Filtering,
     Metric,
     MetricSpec,
     MetricValue,
+    Repair,
     Subject,
     Surface,
 )
@@ -215,8 +219,21 @@ def test_what_filters_decided_stands_beside_what_was_poisoned(cell, bench):
     rows = read_examples(bench.folder(poison) / "train.parquet")
     numbers = {vector.tobytes(): row for row, vector in enumerate(rows.inputs["vector"])}
     victim = cell.victim(poison=poison)
+
+    class Forge(Defense):
+        """Leaves what looks like a filter's decisions."""
+
+        def repair(self, victim, view):
+            folder = shutil.copytree(victim.folder, view.workspace / "model")
+            pq.write_table(pa.table({"id": [10**6], "keep": [False]}), folder / "filter-7.parquet")
+            return Repair(Checkpoint(folder))
+
     treated = bench.treated(
-        filters=[filtering(0, 4), filtering(2, 9)], data=cell.data, victim=victim, poison=poison
+        filters=[filtering(0, 4), filtering(2, 9)],
+        repairs=[bench.defense(Forge, "repair")],
+        data=cell.data,
+        victim=victim,
+        poison=poison,
     )
     seen = []
 

@@ -11,6 +11,9 @@ from bdbench.api import Dataset, DatasetSpec, InputError
 from bdbench.engine import stages
 from bdbench.engine.boxed import answer
 from bdbench.engine.context import StageResult
+from bdbench.host.configure import configure
+from bdbench.host.digest import code_digest
+from bdbench.suite.identity import component_identity
 
 
 class Given(Dataset):
@@ -68,6 +71,23 @@ def test_an_unknown_component_is_an_error(bench, refused):
     part = {"kind": "dataset", "label": "x", "component": "gone", "config": {}}
 
     assert refused(bench.run, "data", {"dataset": part, "limit": None})["type"] == "PluginError"
+
+
+def test_a_component_that_is_not_what_was_planned_is_refused(bench, refused):
+    """Its result would be kept, and used for ever, under the name of what was planned."""
+    host = bench.host()
+    component = host.find("dataset", "toy-blobs")
+    config = configure(host, component, {}, where="x")
+    code = code_digest(component)
+    identity = component_identity(component.full_name, 1, code, config, where="x")
+    part = {"kind": "dataset", "label": "x", "component": "toy-blobs", "config": {}}
+
+    bench.run("data", {"dataset": {**part, "identity": identity}, "limit": None})
+    changed = {"dataset": {**part, "identity": "0" * 64}, "limit": None}
+    error = refused(bench.run, "data", changed)
+
+    assert error["what"] == "a component was changed after the run had been planned"
+    assert error["where"] == "x"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pathlib import Path
 from bdbench.execution.sandbox.jail import Jail
 from bdbench.execution.sandbox.kernel import syscall
 
-__all__ = ["landlock_version", "restrict_files"]
+__all__ = ["landlock_version", "restrict_files", "scopes_signals"]
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _RULE_PATH_BENEATH = 1, 1
@@ -30,7 +30,9 @@ _RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _NET = 0b11
 """Binding and connecting TCP, from version 4."""
 _SCOPED = 0b11
-"""Abstract unix sockets and signals, from version 6."""
+"""Abstract unix sockets and signals."""
+SCOPES = 6
+"""The version from which on these can be kept within."""
 
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _DEVICE = _READ_FILE | _WRITE_FILE | _IOCTL_DEV
@@ -45,6 +47,11 @@ def landlock_version() -> int:
         OSError: It has none, or it is switched off.
     """
     return syscall("landlock_create_ruleset", _CREATE_RULESET, ctypes.c_void_p(), 0, _VERSION_FLAG)
+
+
+def scopes_signals() -> bool:
+    """Whether the kernel keeps signals within what was restricted: from Linux 6.12 on."""
+    return landlock_version() >= SCOPES
 
 
 def restrict_files(jail: Jail) -> None:
@@ -66,7 +73,7 @@ def restrict_files(jail: Jail) -> None:
     version = landlock_version()
     handled = (1 << _RIGHTS[min(version, max(_RIGHTS))]) - 1
     attributes = (ctypes.c_uint64 * 3)(handled, _NET, _SCOPED)
-    size = 24 if version >= 6 else 16 if version >= 4 else 8
+    size = 24 if version >= SCOPES else 16 if version >= 4 else 8
     rules = syscall("landlock_create_ruleset", _CREATE_RULESET, attributes, size, 0)
     try:
         for path, rights in _grants(jail):

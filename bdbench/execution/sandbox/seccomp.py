@@ -61,6 +61,15 @@ _NUMBERS = {
     "userfaultfd": (323, 282),
 }
 
+_SIGNALS = {
+    "kill": (62, 129),
+    "pidfd_send_signal": (424, 424),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "tgkill": (234, 131),
+    "tkill": (200, 130),
+}
+
 _NOT_THERE = {"clone3", "io_uring_enter", "io_uring_register", "io_uring_setup"}
 """What programs do without where the kernel says that it has no such call."""
 
@@ -88,7 +97,7 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 
 
-def restrict_calls(*, local_sockets: bool) -> None:
+def restrict_calls(*, local_sockets: bool, signals: bool) -> None:
     """Takes the calls away, from this process and all that it starts, for good.
 
     Privileges must have been given up (no_new_privs) before.
@@ -96,13 +105,15 @@ def restrict_calls(*, local_sockets: bool) -> None:
     Args:
         local_sockets: Whether unix sockets may be made. Only where the file system in view
             holds no foreign one.
+        signals: Whether signals may be sent. Only where they reach no foreign process; without,
+            a component cannot stop what it started, either.
 
     Raises:
         OSError: If the kernel has no filters, or this machine's calls are not known here.
     """
     if MACHINE not in _ARCHITECTURES:
         raise OSError(f"seccomp: the system calls of {MACHINE} are not known here")
-    instructions = _instructions(local_sockets=local_sockets)
+    instructions = _instructions(local_sockets=local_sockets, signals=signals)
     code = b"".join(struct.pack("=HBBI", *item) for item in instructions)
     buffer = ctypes.create_string_buffer(code, len(code))
     program = _Program(len(instructions), ctypes.addressof(buffer))
@@ -112,7 +123,7 @@ def restrict_calls(*, local_sockets: bool) -> None:
         raise OSError(error.errno, f"seccomp: {os.strerror(error.errno or 0)}") from error
 
 
-def _instructions(*, local_sockets: bool) -> list[_Instruction]:
+def _instructions(*, local_sockets: bool, signals: bool) -> list[_Instruction]:
     architecture, column = _ARCHITECTURES[MACHINE]
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
@@ -122,7 +133,7 @@ def _instructions(*, local_sockets: bool) -> list[_Instruction]:
         (_SET, 0, 1, _X32),
         _refuse(errno.ENOSYS),
     ]
-    for name, numbers in _NUMBERS.items():
+    for name, numbers in (_NUMBERS if signals else _NUMBERS | _SIGNALS).items():
         body = _rule(name, local_sockets=local_sockets)
         # Each body ends by returning, so that the number is still loaded after those skipped.
         program += [(_EQUAL, 0, len(body), numbers[column]), *body]

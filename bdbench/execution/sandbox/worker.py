@@ -15,7 +15,7 @@ from bdbench.execution.sandbox.environment import apply_limits, forget, keep_onl
 from bdbench.execution.sandbox.jail import Jail
 from bdbench.execution.sandbox.kernel import what_failed
 from bdbench.execution.sandbox.kinds import Isolation
-from bdbench.execution.sandbox.landlock import restrict_files
+from bdbench.execution.sandbox.landlock import restrict_files, scopes_signals
 from bdbench.execution.sandbox.limits import Limits
 from bdbench.execution.sandbox.namespaces import (
     die_with_parent,
@@ -71,7 +71,8 @@ def run_inner(
         os.chdir(box)
         os.setsid()
         if kind is not Isolation.PROCESS:
-            restrict_calls(local_sockets=kind is Isolation.NAMESPACE)
+            apart = kind is Isolation.NAMESPACE
+            restrict_calls(local_sockets=apart, signals=apart or scopes_signals())
         os.close(report)
     except BaseException as error:  # noqa: BLE001 -- told to the outer side, which raises it
         os.write(report, FAILED + what_failed(error).encode("utf-8", "replace") + b"\n")

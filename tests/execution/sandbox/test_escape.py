@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import socket
 import sys
 from contextlib import suppress
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from bdbench.execution.sandbox import Isolation
+from bdbench.execution.sandbox.landlock import landlock_version
 
 SHARED = Path("/dev/shm")  # noqa: S108 -- where the kernel keeps shared memory
 
@@ -219,6 +221,38 @@ NEEDS_ROOT = {by_system_settings}
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
 def test_finds_nothing(inside, walled, user, outside, probe):
     assert inside.result(walled, lambda box: probe(outside, box), before=user) == []
+
+
+def by_signals(host):
+    """One that does nothing, in each way there is."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(number, *arguments):
+        if libc.syscall(number, *arguments):
+            raise OSError(ctypes.get_errno(), "refused")
+
+    kill, tkill, tgkill = NUMBERS[platform.machine()]
+    return tried(
+        lambda: os.kill(host.pid, 0),
+        lambda: call(kill, host.pid, 0),
+        lambda: call(tkill, host.pid, 0),
+        lambda: call(tgkill, host.pid, host.pid, 0),
+    )
+
+
+NUMBERS = {"x86_64": (62, 200, 234), "aarch64": (129, 130, 131)}
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_landlock_lets_no_signal_out_whether_or_not_the_kernel_scopes_them(
+    inside, landlock, user, outside, version, monkeypatch
+):
+    """Kernels before 6.12 do not: there, nobody may send any."""
+    if landlock_version() < version:
+        pytest.skip(f"Landlock of this kernel is version {landlock_version()}")
+    monkeypatch.setattr("bdbench.execution.sandbox.landlock.landlock_version", lambda: version)
+    assert inside.result(landlock, lambda box: by_signals(outside), before=user) == []
+    assert inside.result(Isolation.PROCESS, lambda box: by_signals(outside)) != []
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
