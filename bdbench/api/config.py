@@ -47,7 +47,7 @@ def _leaves(value: Any, prefix: str) -> list[tuple[str, Any]]:
         items = [(name, getattr(value, name)) for name in type(value).model_fields]
     elif isinstance(value, dict):
         items = [(str(name), item) for name, item in value.items()]
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | set | frozenset):
         items = [(str(index), item) for index, item in enumerate(value)]
     else:
         return [(prefix, value)]

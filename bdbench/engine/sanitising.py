@@ -341,7 +341,7 @@ def _check_given(name: str, needs: Needs, given: Given, fits: bool) -> None:  # 
 
 
 def _accuracy(engine: TorchEngine, checkpoint: Checkpoint, rows: Examples | None) -> float | None:
-    if rows is None:
+    if not rows:
         return None
     outputs = engine.predict(engine.load(checkpoint), checkpoint, rows)
     return float((outputs["prediction"] == np.asarray(rows.labels)).mean())

@@ -25,7 +25,7 @@ class LocalConfig(ComponentConfig):
         "`auto` is the best that this machine can do. Below landlock nothing is ranked.",
     )
     deadline_minutes: float = Field(
-        default=720, gt=0, description="How long one call of a component may take."
+        default=720, gt=0, description="How long a component may act on a stage."
     )
     memory_gib: float | None = Field(
         default=None,

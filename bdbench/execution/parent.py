@@ -33,7 +33,7 @@ class WarmParent:
 
     def __init__(self) -> None:
         # A name as short as they come: the path of a socket has at most some 100 characters.
-        self._folder = tempfile.TemporaryDirectory(prefix="bdb-")
+        self._folder = tempfile.TemporaryDirectory(prefix="bdb-", dir=_short_folder())
         self.address = str(Path(self._folder.name) / "warm")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self.address)
@@ -69,6 +69,8 @@ def connect(address: str, wanted: Mapping[str, Any]) -> Connection:
     with socket.socket(socket.AF_UNIX) as ours:
         try:
             ours.connect(address)
+            connection = Connection(ours.detach())
+            connection.send_bytes(json.dumps(wanted).encode())
         except OSError as error:
             raise BdbenchError(
                 "the process from which all workers are forked is gone",
@@ -77,9 +79,13 @@ def connect(address: str, wanted: Mapping[str, Any]) -> Connection:
                 expected="a process that listens",
                 next="see what it printed above; the same command continues",
             ) from error
-        connection = Connection(ours.detach())
-    connection.send_bytes(json.dumps(wanted).encode())
-    return connection
+        return connection
+
+
+def _short_folder() -> str | None:
+    """Where the socket's folder can be, if the usual place is too long a name for it."""
+    longest = 107 - len("/bdb-12345678/warm")
+    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > longest else None  # noqa: S108
 
 
 def _environment() -> dict[str, str]:

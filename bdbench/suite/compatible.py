@@ -48,7 +48,9 @@ def _lacking_rows(suite: Suite, defense: ResolvedDefense) -> str:
     setting = "defender.clean_rows" if granted == suite.defender.clean_rows else "limit"
     if needed > granted:
         return f"needs {needed} clean rows, the suite grants {granted} ({setting})"
-    tuned = needs_of(part for part in defense.parts if part.trials).clean_rows
+    trials = [part for part in defense.parts if part.trials]
+    # Some rows have to choose, also among settings of who is shown none.
+    tuned = max(1, needs_of(trials).clean_rows) if trials else 0
     if tuned > granted // 2:
         return (
             f"needs {tuned} clean rows; tuning tries its settings on half of the {granted} that "

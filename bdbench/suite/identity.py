@@ -107,8 +107,10 @@ def _with_paths(value: Any, plain: Any, change: Callable[[Path, str], Any], plac
     if isinstance(value, Path):
         return change(value, place)
     if isinstance(value, set | frozenset):
+        pairs = zip(value, plain, strict=True)
+        changed = [_with_paths(item, old, change, f"{place}.*") for item, old in pairs]
         # Their order differs from process to process.
-        return sorted(plain, key=canonical)
+        return sorted(changed, key=canonical)
     if isinstance(plain, dict):
         items = (
             [getattr(value, name) for name in plain]

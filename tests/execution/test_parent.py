@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def test_stopping_ends_all_that_was_forked(parent, tmp_path):
     limits = {"seconds": None, "memory_mib": None, "file_mib": None}
     for part in ("in", "out", "tmp"):
         (tmp_path / part).mkdir()
-    connection = connect(parent.address, {"do": "act", **box, "limits": limits})
+    asked = {"do": "act", **box, "limits": limits, "device": None}
+    connection = connect(parent.address, asked)
     process = process_of(parent)
     while len(process.children(recursive=True)) < 2:
         time.sleep(0.05)
@@ -79,3 +81,16 @@ def test_no_descriptor_is_left_open():
     WarmParent().stop()
 
     assert open_descriptors() == before
+
+
+def test_a_long_name_of_the_temporary_folder_is_no_obstacle(tmp_path, monkeypatch):
+    """A socket's path has at most some 100 characters."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    parent = WarmParent()
+    try:
+        with connect(parent.address, {"do": "act", "nothing": "that it knows"}) as connection:
+            assert json.loads(connection.recv_bytes()) == {"ended": 1}
+    finally:
+        parent.stop()

@@ -244,6 +244,24 @@ def test_a_file_counts_by_its_content_not_by_its_place(tmp_path, way):
     assert one != other
 
 
+class Unordered(ComponentConfig):
+    files: frozenset[Path] = frozenset()
+
+
+def test_files_in_a_set_count_by_content_and_are_shown_to_the_component(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for path, text in ((one, "a"), (other, "b")):
+        path.write_text(text, "utf-8")
+    config = Unordered(files=frozenset({one, other}))
+    before = identity_of(config)
+    (tmp_path / "moved").write_text("b", "utf-8")
+    assert identity_of(Unordered(files=frozenset({one, tmp_path / "moved"}))) == before
+    assert set(config.paths().values()) == {one, other}
+
+    other.write_text("changed", "utf-8")
+    assert identity_of(config) != before
+
+
 def test_a_file_that_changes_changes_the_identity(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("a", "utf-8")

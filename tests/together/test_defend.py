@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 import torch
@@ -210,6 +212,17 @@ def test_what_a_defense_lacks_is_named(defend, models, tmp_path):
     code, _, stderr = defend(models[0], "--defense", "merge", "--out", out)
     assert code == 4
     assert "name each with --with" in stderr
+    assert not out.exists()
+
+
+def test_a_file_without_rows_gives_none(defend, models, tmp_path):
+    path = tmp_path / "none.parquet"
+    nothing = {"text": pa.array([], pa.string()), "label": pa.array([], pa.int64())}
+    pq.write_table(pa.table(nothing), path)
+    out = tmp_path / "out"
+    code, _, stderr = defend(models[0], "--defense", "fine-tuning", "--clean", path, "--out", out)
+    assert code == 4
+    assert "found 0 clean rows" in stderr.lower()
     assert not out.exists()
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from bdbench.api.errors import InputError, StoreError
 from bdbench.execution.sandbox.kinds import Isolation
@@ -79,28 +76,6 @@ class Jail:
                     next="check the path, or call Jail.create() first",
                 )
 
-    def results(self) -> Iterator[Path]:
-        """Every file below ``out/``, once the worker has ended.
-
-        Raises:
-            InputError: Something there is no plain file or folder: a link would make whoever
-                reads it read another file, a pipe would make them wait for ever.
-            OSError: It cannot be listed.
-        """
-        for place, folders, files in os.walk(self.folder / "out", onerror=_give_up):
-            for path in (Path(place, name) for name in sorted(folders + files)):
-                mode = path.lstat().st_mode
-                if stat.S_ISREG(mode):
-                    yield path
-                elif not stat.S_ISDIR(mode):
-                    raise InputError(
-                        "a worker left something that cannot be taken",
-                        where=str(path.relative_to(self.folder)),
-                        found="a link" if stat.S_ISLNK(mode) else "a pipe, socket or device",
-                        expected="files and folders only",
-                        next="have the plugin write plain files",
-                    )
-
     def _needed(self) -> Iterator[Path]:
         yield from (self.folder / name for name in _PARTS)
         yield from self.readable
@@ -117,7 +92,3 @@ class Jail:
     def box(self, kind: Isolation) -> Path:
         """Where a worker of that kind finds in/, out/ and tmp/; it starts there."""
         return Path("/box") if kind is Isolation.NAMESPACE else self.folder
-
-
-def _give_up(error: OSError) -> NoReturn:
-    raise error

@@ -8,10 +8,6 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
-from bdbench.api.errors import InputError
-
 # --- in/, out/, tmp/ ----------------------------------------------------------------------------
 
 
@@ -89,40 +85,3 @@ def test_a_map_of_a_given_file_cannot_be_written(inside, walled, jail):
         return "refused"
 
     assert inside.result(walled, probe) == "refused"
-
-
-# --- what it leaves -----------------------------------------------------------------------------
-
-
-def test_plain_results_are_taken(inside, kind, jail):
-    def probe(box):
-        (box / "out" / "b").mkdir()
-        for name in ("a", "b/c", "b/d"):
-            (box / "out" / name).write_text(name)
-
-    inside.result(kind, probe)
-    found = [path.relative_to(jail.folder / "out").as_posix() for path in jail.results()]
-    assert sorted(found) == ["a", "b/c", "b/d"]
-
-
-@pytest.mark.parametrize("what", ["link", "folder", "dangling", "pipe", "socket"])
-def test_results_that_mislead_are_refused(inside, walled, outside, jail, what):
-    """The host may open what the worker cannot: it must not be made to."""
-
-    def probe(box):
-        place = box / "out" / "model"
-        match what:
-            case "link":
-                place.symlink_to(outside.secret)
-            case "folder":
-                place.symlink_to(outside.folder)
-            case "dangling":
-                place.symlink_to("nowhere")
-            case "pipe":
-                os.mkfifo(place)
-            case "socket":
-                os.mknod(place, 0o140600)
-
-    inside.result(walled, probe)
-    with pytest.raises(InputError, match="out/model"):
-        list(jail.results())
