@@ -139,10 +139,19 @@ def _print_requirements() -> None:
         if name == HOST:
             continue
         folder = sources_of(dist)
-        url = str(origin_of(dist).get("url", ""))
+        url = _address(origin_of(dist))
         if folder:
             click.echo(visible(f"-e {folder}"))
         elif url:
             click.echo(visible(f"{name} @ {url}  # {dist.version}"))
         else:
             click.echo(visible(f"{name}=={dist.version}"))
+
+
+def _address(origin: Mapping[str, Any]) -> str:
+    """The address of what came from no index, as requirements have it; empty for what did."""
+    url = str(origin.get("url", ""))
+    if vcs := origin.get("vcs_info"):
+        url = f"{vcs.get('vcs')}+{url}@{vcs.get('commit_id')}"
+    subdirectory = origin.get("subdirectory")
+    return f"{url}#subdirectory={subdirectory}" if subdirectory else url
