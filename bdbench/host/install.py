@@ -104,7 +104,10 @@ def install(request: Request, registry: Registry, confirm: Confirm) -> Verified 
         where += ["--find-links", str(local.absolute()) if local.exists() else links]
     wheels = Path(WHEELS)
     command = (
-        installer.install_sources(target.folder) if target.folder else installer.install(wheels)
+        # What their build tool needs is looked for there, too.
+        installer.install_sources(target.folder, *where)
+        if target.folder
+        else installer.install(wheels)
     )
     fetch = (
         []

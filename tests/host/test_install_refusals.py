@@ -360,6 +360,14 @@ def test_a_folder_of_sources_is_planned_as_editable(make_folder):
     assert "its build tool runs now" in plan.warnings[0]
 
 
+def test_what_builds_a_folder_is_looked_for_where_that_is_said(make_folder, tmp_path):
+    request = replace(make_folder(PROJECT), find_links=(str(tmp_path),), no_index=True)
+
+    plan = plan_of(request)
+
+    assert plan.command[-5:-1] == ("--no-index", "--find-links", str(tmp_path), "--editable")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
