@@ -184,7 +184,7 @@ def _run(plan: Plan, host: Host, home: Home, workers: int | None, display: str) 
     from bdbench.cli.progress import make_progress  # noqa: PLC0415 -- rich
     from bdbench.execution.run import run_plan  # noqa: PLC0415
 
-    component = host.find("executor", "local", where="reproduce")
+    component = host.find("executor", "bdbench/local", where="reproduce")
     values = {} if workers is None else {"workers": workers}
     executor: Executor = host.load_class(component)(
         configure(host, component, values, where="--workers")

@@ -66,7 +66,7 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str | N
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Only this model.")
 @click.option("--attack", "attacks", multiple=True, metavar="NAME", help="Only this attack.")
 @click.option("--defense", "defenses", multiple=True, metavar="NAME", help="Only this defense.")
-@click.option("--executor", default="local", show_default=True, help="How stages are run.")
+@click.option("--executor", default="bdbench/local", show_default=True, help="How stages are run.")
 @click.option(
     "--executor-set",
     "executor_settings",
