@@ -15,6 +15,7 @@ from packaging.version import Version
 from bdbench.api import hooks
 from bdbench.api.errors import PluginError
 from bdbench.api.version import API_VERSION
+from bdbench.home import expanded
 from bdbench.host.digest import HOST_DISTRIBUTION
 from bdbench.host.files import sha256_of
 from bdbench.host.installed import find_distribution, is_plugin
@@ -95,7 +96,7 @@ def find_target(request: Request, registry: Registry) -> Target:
 
     Raises:
         PluginError: It is not allowed, or leads nowhere.
-        InputError: A wheel cannot be read.
+        InputError: A wheel cannot be read, or a path is that of a user who is not known here.
     """
     if request.sha256 and not DIGEST.fullmatch(request.sha256):
         raise PluginError(
@@ -105,7 +106,7 @@ def find_target(request: Request, registry: Registry) -> Target:
             expected="64 hexadecimal digits in small letters",
         )
     if request.editable:
-        path = Path(request.wanted).expanduser().absolute()
+        path = expanded(Path(request.wanted), "-e").absolute()
         target = _wheel(path, registry) if path.suffix == ".whl" else _folder(path, registry)
     else:
         target = _named(request, registry)

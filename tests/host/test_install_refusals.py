@@ -406,6 +406,14 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     assert "not the folder" in refuse(Request(str(tmp_path / "no"), editable=True)).what
 
 
+def test_the_home_of_nobody_is_told():
+    for request in (
+        Request("~nobody-is-called-so/x", editable=True),
+        Request("fake", find_links=("~nobody-is-called-so",)),
+    ):
+        assert "the home of a user who is not known here" in refuse(request).what
+
+
 # --- uninstall -----------------------------------------------------------------------------------
 
 
