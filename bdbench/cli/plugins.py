@@ -61,8 +61,14 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:  
     Plugins whose files are not as they were installed, or not those that the registry pins, are
     told; `bdbench plugins verify` says more.
     """
-    if context.invoked_subcommand:
+    command = context.invoked_subcommand
+    given = {"--requirements": requirements, "--json": as_json}
+    for option in [option for option, is_given in given.items() if is_given and command]:
+        raise click.UsageError(f"{option} before {command} is about the list; see {command} --help")
+    if command:
         return 0
+    if requirements and as_json:
+        raise click.UsageError("--requirements are no JSON: give one of the two")
     if requirements:
         _print_requirements()
         return 0

@@ -137,6 +137,22 @@ def test_requirements_install_the_same_again(bdbench, unpack, make_wheel, tmp_pa
     assert f"{NAME} @ git+https://example.org/x.git@abc#subdirectory=a/b  # 1.0" in lines()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--json", "search", "onion"],
+        ["--requirements", "verify"],
+        ["--requirements", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_of_the_list_that_would_do_nothing_is_refused(bdbench, arguments):
+    done = bdbench("plugins", *arguments)
+
+    assert (done.code, done.out) == (4, "")
+    assert arguments[0] in done.err
+
+
 def test_two_hundred_plugins_are_listed_and_what_is_disabled_is_not_imported(tmp_path, make_wheel):
     site = tmp_path / "site"
     for number in range(200):
