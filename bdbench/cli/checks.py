@@ -150,9 +150,9 @@ def chosen_rows(
 def remarks(comparison: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[str]:
     """A line for each attack, where it did not take, and for each row that is not ranked."""
     gates = {_names(row, ATTACKED): row["gate"] for row in comparison["rows"] if not row["control"]}
-    for names, gate in gates.items():
+    for attacked, gate in gates.items():
         if not gate["passed"]:
-            yield f"not checked: {visible(names)} ({visible(gate['reason'])})"
+            yield f"not checked: {visible(attacked)} ({visible(gate['reason'])})"
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if not row["ranked"] and _is_whole(row):
