@@ -26,6 +26,8 @@ SIGNS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 CHECK = re.compile(r"\s*(?P<column>[^<>=\s]+)\s*(?P<sign><=|>=|==|<|>)\s*(?P<number>\S+)\s*")
+ATTACKED = ("dataset", "model", "attack")
+"""What an attack took in, or did not."""
 DIFFERENCES: dict[str, Callable[[Row], Any]] = {
     "attack_change": lambda row: row["changes"]["attack"],
     "utility_change": lambda row: row["changes"]["utility"],
@@ -132,7 +134,9 @@ def chosen_rows(
     if rows and {row["attack"] for row in rows} >= set(attacks):
         return rows
     reasons = dict.fromkeys(
-        f"{row['attack']}: {row['gate']['reason']}" for row in wanted if not row["gate"]["passed"]
+        f"{_names(row, ATTACKED)}: {row['gate']['reason']}"
+        for row in wanted
+        if not row["gate"]["passed"]
     )
     raise InputError(
         "there is no row to check, and a check of nothing must not pass",
@@ -144,11 +148,11 @@ def chosen_rows(
 
 
 def remarks(comparison: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[str]:
-    """A line for each attack that no row is about, and for each row that is not ranked."""
-    attacks = {row["attack"]: row["gate"] for row in comparison["rows"] if not row["control"]}
-    for attack, gate in attacks.items():
+    """A line for each attack, where it did not take, and for each row that is not ranked."""
+    gates = {_names(row, ATTACKED): row["gate"] for row in comparison["rows"] if not row["control"]}
+    for attacked, gate in gates.items():
         if not gate["passed"]:
-            yield f"not checked: {visible(attack)} ({visible(gate['reason'])})"
+            yield f"not checked: {visible(attacked)} ({visible(gate['reason'])})"
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if not row["ranked"] and _is_whole(row):
@@ -158,8 +162,8 @@ def remarks(comparison: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[str]
         yield f"checked, though not ranked: {which} ({visible(reason)})"
 
 
-def _names(row: Row) -> str:
-    return " · ".join(row[key] for key in ("dataset", "model", "attack", "defense"))
+def _names(row: Row, keys: Sequence[str] = (*ATTACKED, "defense")) -> str:
+    return " · ".join(row[key] for key in keys)
 
 
 def broken_by(checks: Sequence[Check], rows: Sequence[Row]) -> Iterator[str]:

@@ -19,10 +19,12 @@ __all__ = ["leaderboard"]
 )
 @click.argument("suite", metavar="[SUITE|RUN]", required=False)
 @home_option
-@click.option("--format", "reporter", default="table", help="A reporter: see `bdbench list`.")
-@click.option("--json", "reporter", flag_value="json", help="Everything, as JSON.")
-@click.option("--csv", "reporter", flag_value="csv", help="Full precision, as CSV.")
-@click.option("--markdown", "reporter", flag_value="markdown", help="As a Markdown table.")
+@click.option(
+    "--format", "reporter", default="bdbench/table", help="A reporter: see `bdbench list`."
+)
+@click.option("--json", "reporter", flag_value="bdbench/json", help="Everything, as JSON.")
+@click.option("--csv", "reporter", flag_value="bdbench/csv", help="Full precision, as CSV.")
+@click.option("--markdown", "reporter", flag_value="bdbench/markdown", help="As a Markdown table.")
 @click.option(
     "--fail-if",
     "conditions",
@@ -49,7 +51,7 @@ def leaderboard(
     _, comparison = find_comparison(resolve_home(home), suite)
     checks = [parse_check(text, comparison) for text in conditions]
     rows = chosen_rows(comparison, attacks, defenses) if checks else []
-    if reporter == "table":
+    if reporter in {"table", "bdbench/table"}:
         from bdbench.results.render.table import render_for_terminal  # noqa: PLC0415 -- rich
 
         # Colour only where rich sees a terminal: click must not judge again.

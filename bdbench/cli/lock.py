@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bdbench.api import PluginError
+from bdbench.api import InputError, PluginError
 from bdbench.cli.options import common, make_host, say
 from bdbench.host.lock import Difference, Lock, differences, make_lock, read_lock, write_lock
 from bdbench.host.lock_requirements import requirements_of
@@ -66,11 +66,20 @@ def lock(
         following = f"`uv pip install --requirement {_quoted(out)}`"
     else:
         text = write_lock(made, as_yaml=out is not None and out.suffix in {".yaml", ".yml"})
-        following = f"`bdbench run {suite} --locked {out}`"
+        following = f"`bdbench run {shlex.quote(suite)} --locked {_quoted(out)}`"
     if out is None:
         click.echo(text, nl=False)
         return 0
-    out.write_text(text, "utf-8")
+    try:
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(
+            "the file cannot be written",
+            where=f"--out {out}",
+            found=error.strerror or str(error),
+            expected="a file in a folder that exists and can be written to",
+            next="name another with --out",
+        ) from error
     say(f"wrote {out}. Next: {following}")
     return 0
 

@@ -61,8 +61,14 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:  
     Plugins whose files are not as they were installed, or not those that the registry pins, are
     told; `bdbench plugins verify` says more.
     """
-    if context.invoked_subcommand:
+    command = context.invoked_subcommand
+    given = {"--requirements": requirements, "--json": as_json}
+    for option in [option for option, is_given in given.items() if is_given and command]:
+        raise click.UsageError(f"{option} before {command} is about the list; see {command} --help")
+    if command:
         return 0
+    if requirements and as_json:
+        raise click.UsageError("--requirements are no JSON: give one of the two")
     if requirements:
         _print_requirements()
         return 0
@@ -139,10 +145,19 @@ def _print_requirements() -> None:
         if name == HOST:
             continue
         folder = sources_of(dist)
-        url = str(origin_of(dist).get("url", ""))
+        url = _address(origin_of(dist))
         if folder:
             click.echo(visible(f"-e {folder}"))
         elif url:
             click.echo(visible(f"{name} @ {url}  # {dist.version}"))
         else:
             click.echo(visible(f"{name}=={dist.version}"))
+
+
+def _address(origin: Mapping[str, Any]) -> str:
+    """The address of what came from no index, as requirements have it; empty for what did."""
+    url = str(origin.get("url", ""))
+    if vcs := origin.get("vcs_info"):
+        url = f"{vcs.get('vcs')}+{url}@{vcs.get('commit_id')}"
+    subdirectory = origin.get("subdirectory")
+    return f"{url}#subdirectory={subdirectory}" if subdirectory else url

@@ -39,7 +39,7 @@ with_option = click.option(
     help="A folder of sources, or a wheel, on this machine.",
 )
 @click.option("--unlisted", is_flag=True, help="Also what the registry does not list.")
-@click.option("--sha256", default="", help="The digest of an unlisted plugin's wheel.")
+@click.option("--sha256", default="", help="The digest that the wheel must have.")
 @click.option("--find-links", multiple=True, metavar="FOLDER|URL", help="Where wheels lie.")
 @click.option("--no-index", is_flag=True, help="Look nowhere else.")
 @yes_option

@@ -29,7 +29,7 @@ ENDINGS = {"latex": "tex", "markdown": "md", "table": "txt"}
 @click.option(
     "--format",
     "name",
-    default="html",
+    default="bdbench/html",
     show_default=True,
     help="A reporter: see `bdbench list --kind reporter`.",
 )

@@ -159,18 +159,31 @@ def _new_home(home: Home, keep: Path | None, *, fresh: bool) -> Iterator[Home]:
             next="name another, or remove it",
         )
     with ExitStack() as ending:
-        if keep:
-            path = keep.absolute()
-            path.mkdir(parents=True)
-        else:
+        path = _new_folder(home, keep)
+        if not keep:
             _sweep(home)
-            # Beside the old one: stores are large, and temporary folders are often in memory.
-            path = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=home.path))
             ending.callback(shutil.rmtree, path, ignore_errors=True)
             ending.enter_context(FileLock(path / LOCK))
         if not fresh:
             (path / "store").symlink_to(home.store)
         yield Home(path)
+
+
+def _new_folder(home: Home, keep: Path | None) -> Path:
+    try:
+        if keep:
+            keep.mkdir(parents=True)
+            return keep.absolute()
+        # Beside the old one: stores are large, and temporary folders are often in memory.
+        return Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=home.path))
+    except OSError as error:
+        raise InputError(
+            "the folder for the new home cannot be made",
+            where=f"--keep {keep}" if keep else str(home.path),
+            found=error.strerror or str(error),
+            expected="a place that can be written to",
+            next="name another with --keep",
+        ) from error
 
 
 def _sweep(home: Home) -> None:
@@ -184,7 +197,7 @@ def _run(plan: Plan, host: Host, home: Home, workers: int | None, display: str) 
     from bdbench.cli.progress import make_progress  # noqa: PLC0415 -- rich
     from bdbench.execution.run import run_plan  # noqa: PLC0415
 
-    component = host.find("executor", "local", where="reproduce")
+    component = host.find("executor", "bdbench/local", where="reproduce")
     values = {} if workers is None else {"workers": workers}
     executor: Executor = host.load_class(component)(
         configure(host, component, values, where="--workers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str | N
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Only this model.")
 @click.option("--attack", "attacks", multiple=True, metavar="NAME", help="Only this attack.")
 @click.option("--defense", "defenses", multiple=True, metavar="NAME", help="Only this defense.")
-@click.option("--executor", default="local", show_default=True, help="How stages are run.")
+@click.option("--executor", default="bdbench/local", show_default=True, help="How stages are run.")
 @click.option(
     "--executor-set",
     "executor_settings",
@@ -208,15 +209,15 @@ def _report(result: RunResult, plan: Plan, home: Home, suite: str, *, as_json: b
 def _say_what_next(suite: str, plan: Plan, home: Home, folder: Path) -> None:
     from bdbench.results.statistics import MIN_SEEDS  # noqa: PLC0415 -- brings in numpy
 
-    name = plan.resolved.suite.name
-    option = "" if home == resolve_home() else f" --home {home.path}"
+    name = shlex.quote(plan.resolved.suite.name)
+    option = "" if home == resolve_home() else f" --home {shlex.quote(str(home.path))}"
     commands = {
         f"bdbench ui{option}": "every run, metric and prediction, in MLflow",
         f"bdbench report {name}{option}": "one page with everything, for a browser",
         f"bdbench leaderboard {name} --markdown{option}": "this table, for elsewhere",
     }
     if len(plan.resolved.suite.seeds) < MIN_SEEDS:
-        more = f"bdbench run {suite} --seeds 0,1,2{option}"
+        more = f"bdbench run {shlex.quote(suite)} --seeds 0,1,2{option}"
         commands[more] = "three seeds, as a comparison needs"
     width = max(map(len, commands))
     lines = (f"  {command:<{width}}  {what}" for command, what in commands.items())

@@ -105,27 +105,37 @@ def _describe(host: Host, component: Component) -> dict[str, Any]:
 
 def _print(host: Host, component: Component) -> None:
     spec = component.spec
-    click.echo(visible(f"{spec.kind} {component.full_name} {component.version}"))
-    click.echo(visible(f"  {spec.summary}"))
-    click.echo(f"  tasks: {', '.join(sorted(spec.tasks))}")
+    _echo(f"{spec.kind} {component.full_name} {component.version}")
+    _echo(spec.summary, "  ")
+    _echo(f"tasks: {', '.join(sorted(spec.tasks))}", "  ")
     model = host.load_config(component)
     if isinstance(spec, AttackSpec):
-        click.echo(f"  surfaces: {', '.join(sorted(spec.surfaces)) or 'none'}")
+        _echo(f"surfaces: {', '.join(sorted(spec.surfaces)) or 'none'}", "  ")
     if isinstance(spec, DefenseSpec):
-        click.echo(f"  stages: {', '.join(sorted(spec.stages)) or 'none'}")
-        click.echo(f"  needs: {_needs(spec, model)}")
+        _echo(f"stages: {', '.join(sorted(spec.stages)) or 'none'}", "  ")
+        _echo(f"needs: {_needs(spec, model)}", "  ")
     if isinstance(spec, MetricSpec):
         for value in spec.values:
-            click.echo(visible(f"  {value.name} ({value.direction} is better): {value.summary}"))
+            _echo(f"{value.name} ({value.direction} is better): {value.summary}", "  ")
     if spec.kind == "suite":
-        click.echo("\n" + suite_file(host, component.full_name).read_text("utf-8"))
+        _echo_lines("\n" + suite_file(host, component.full_name).read_text("utf-8"))
     if model:
-        click.echo("  settings:")
+        _echo("settings:", "  ")
         _print_fields(model, "    ")
     if spec.citation:
-        click.echo(
-            "  citation:\n" + "\n".join(f"    {line}" for line in spec.citation.splitlines())
-        )
+        _echo("citation:", "  ")
+        _echo_lines(spec.citation, "    ")
+
+
+def _echo(line: str, indent: str = "") -> None:
+    """One line with foreign text in it, which acts on no terminal."""
+    click.echo(indent + visible(line))
+
+
+def _echo_lines(text: str, indent: str = "") -> None:
+    """Foreign text that may have several lines."""
+    for line in text.splitlines():
+        _echo(line, indent)
 
 
 def _needs(spec: DefenseSpec, model: type[ComponentConfig] | None) -> str:
@@ -145,9 +155,8 @@ def _print_fields(model: type[BaseModel], indent: str) -> None:
         allowed = "" if nested else f"{_allowed(schema['properties'][name])}, "
         # What is a mapping of its own anyway has no default worth reading.
         shown = nested is None or nested is not field.annotation
-        click.echo(f"{indent}{name}" + (f" ({allowed}{default})" if shown else ""))
-        if field.description:
-            click.echo(f"{indent}    {field.description}")
+        _echo(name + (f" ({allowed}{default})" if shown else ""), indent)
+        _echo_lines(field.description or "", f"{indent}    ")
         if nested:
             _print_fields(nested, indent + "  ")
 

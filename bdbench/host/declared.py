@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields
@@ -112,6 +113,13 @@ def _wrong_value(value: MetricValue) -> Iterator[Wrong]:
         or not all(bound is None or isinstance(bound, (int, float)) for bound in bounds)
     ):
         yield "bounds", bounds, "a pair of numbers or None"
+        return
+    numbers = [bound for bound in bounds if bound is not None]
+    # JSON has no infinite numbers, and what is compared is written as JSON.
+    if not all(map(math.isfinite, numbers)):
+        yield "bounds", bounds, "finite numbers; write None where unbounded"
+    elif len(numbers) == 2 and numbers[0] >= numbers[1]:
+        yield "bounds", bounds, "the least value before the greatest; write None where unbounded"
 
 
 def _not_of(holder: object, kind: type, words: str, *names: str) -> Iterator[Wrong]:

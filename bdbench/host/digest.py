@@ -15,6 +15,8 @@ from bdbench.host.plugins import Component
 __all__ = ["code_digest", "content_digest", "package_digest"]
 
 HOST_DISTRIBUTION = "bdbench"
+REGISTRY = "registry.yaml"
+"""What a wheel of the host has in its package."""
 LEFT_BEHIND = ("~", ".bak", ".orig", ".rej", ".swp", ".tmp")
 """How files end that editors leave beside those that they change."""
 
@@ -62,6 +64,9 @@ def package_digest(package: str, full_name: str) -> str:
         return _tree_digest([(spec.name, Path(str(spec.origin)))])
     folder = Path(next(iter(spec.submodule_search_locations)))
     files = ((path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file())
+    if package == HOST_DISTRIBUTION:
+        # A checkout has it beside the package.
+        files = ((name, path) for name, path in files if name.as_posix() != REGISTRY)
     return _tree_digest(sorted((name.as_posix(), path) for name, path in files if _counts(name)))
 
 

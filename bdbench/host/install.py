@@ -22,6 +22,7 @@ from packaging.version import Version
 
 from bdbench.api import hooks
 from bdbench.api.errors import PluginError
+from bdbench.home import expanded
 from bdbench.host.digest import HOST_DISTRIBUTION
 from bdbench.host.files import sha256_of
 from bdbench.host.installed import find_distribution, is_plugin
@@ -93,18 +94,21 @@ def install(request: Request, registry: Registry, confirm: Confirm) -> Verified 
 
     Raises:
         PluginError: It is not allowed, is not what is pinned, or the installer failed.
-        InputError: A wheel cannot be read.
+        InputError: A wheel cannot be read, or a path is that of a user who is not known here.
     """
     target = find_target(request, registry)
     installer = find_installer(request.installer)
     where = [*(["--no-index"] if request.no_index else [])]
     for links in request.find_links:
         # The installer runs in a folder of its own.
-        local = Path(links).expanduser()
+        local = expanded(Path(links), "--find-links")
         where += ["--find-links", str(local.absolute()) if local.exists() else links]
     wheels = Path(WHEELS)
     command = (
-        installer.install_sources(target.folder) if target.folder else installer.install(wheels)
+        # What their build tool needs is looked for there, too.
+        installer.install_sources(target.folder, *where)
+        if target.folder
+        else installer.install(wheels)
     )
     fetch = (
         []

@@ -115,10 +115,10 @@ class Installer:
         command += ["--require-hashes", "--no-index", "--find-links", str(folder)]
         return [*command, "--constraint", CONSTRAINTS, "--requirement", CHECKED]
 
-    def install_sources(self, folder: Path) -> list[str]:
+    def install_sources(self, folder: Path, *where: str) -> list[str]:
         """The command that makes a folder of sources importable; it runs their build tool."""
         command = [*self._command("install"), "--no-deps", "--constraint", CONSTRAINTS]
-        return [*command, "--editable", str(folder)]
+        return [*command, *where, "--editable", str(folder)]
 
     def uninstall(self, distribution: str) -> list[str]:
         """The command that removes a distribution."""

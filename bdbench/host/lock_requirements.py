@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -42,15 +43,15 @@ def requirements_of(lock: Lock, registry: Registry) -> str:
     pinned = dict(_needed(lock.plugins, registry))
     every = [lock.host, *lock.plugins]
     by_hand = [item for item in every if _is_unpublished(item, registry)]
+    packages = {item: _line(*item, pinned.get(item, ())) for item in sorted(lock.packages.items())}
+    # Not those from folders: conda's packages name the one in which conda built them.
+    built = [item for item in packages if item not in pinned and "vcs_info" in _origin(*item)]
     lines = [
         *(_of(item) for item in [lock.host] if item not in by_hand),
-        *(
-            _line(name, version, pinned.get((name, version), ()))
-            for name, version in sorted(lock.packages.items())
-        ),
+        *(line for item, line in packages.items() if item not in built),
         *(_of(item) for item in lock.plugins if item not in by_hand),
     ]
-    more = [_of(item) for item in by_hand]
+    more = [*(_of(item) for item in by_hand), *(packages[item] for item in built)]
     hashed = {"--hash" in line for line in [*lines, *more]}
     # As JSON, so that no name begins a line of its own.
     suite, python, api = map(json.dumps, (lock.suite, lock.python, lock.api))
@@ -61,15 +62,21 @@ def requirements_of(lock: Lock, registry: Registry) -> str:
 
 
 def _is_unpublished(plugin: LockedPlugin, registry: Registry) -> bool:
-    """Whether no wheel is known, and what is installed came from a folder or file of somebody's."""
+    """Whether no wheel is known, and what is installed was built or a file of somebody's."""
     entry = registry.entry(plugin.distribution)
     if plugin.sha256 or (entry and entry.pin and entry.pin.sha256):
         return False
     if entry is not None:
         return True
-    dist = find_distribution(plugin.distribution)
-    here = dist is not None and is_same_version(dist.version, plugin.version)
-    return bool(dist and here and str(origin_of(dist).get("url", "")).startswith("file:"))
+    origin = _origin(plugin.distribution, plugin.version)
+    url = str(origin.get("url", ""))
+    return url.startswith("file:") or (bool(url) and "archive_info" not in origin)
+
+
+def _origin(name: str, version: str) -> Mapping[str, Any]:
+    """Where it was installed from, if it is here in that version and did not come from an index."""
+    dist = find_distribution(name)
+    return origin_of(dist) if dist and is_same_version(dist.version, version) else {}
 
 
 def _of(plugin: LockedPlugin) -> str:

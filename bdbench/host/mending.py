@@ -27,11 +27,13 @@ def mending(plugin: LoadedPlugin) -> str:
     name = plugin.distribution
     if plugin.state is PluginState.DISABLED:
         return f"take {name} out of BDBENCH_DISABLE_PLUGINS or --no-plugin"
-    if name == HOST_DISTRIBUTION:
-        return "install bdbench again, with pip or uv"
     leave_out = f"BDBENCH_DISABLE_PLUGINS={name} leaves it out"
     if plugin.state is PluginState.CONFLICT:
-        return f"write one of the full names, or {leave_out}"
+        # Nothing runs without the host's own.
+        other = "leave the other one out" if name == HOST_DISTRIBUTION else leave_out
+        return f"write one of the full names, or {other}"
+    if name == HOST_DISTRIBUTION:
+        return "install bdbench again, with pip or uv"
     if plugin.state is PluginState.INCOMPATIBLE:
         return f"install a version of it for API {API_VERSION}, or {leave_out}"
     dist = find_distribution(name)

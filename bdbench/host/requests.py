@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from packaging.version import Version
 from bdbench.api import hooks
 from bdbench.api.errors import PluginError
 from bdbench.api.version import API_VERSION
+from bdbench.home import expanded
 from bdbench.host.digest import HOST_DISTRIBUTION
 from bdbench.host.files import sha256_of
 from bdbench.host.installed import find_distribution, is_plugin
@@ -35,7 +36,7 @@ class Request:
         wanted: A name, ``name==version``, or with `editable` a path.
         editable: Whether `wanted` is a folder of sources or a wheel on this machine.
         unlisted: Whether a plugin may be installed that the registry does not know.
-        sha256: The digest of an unlisted plugin's wheel.
+        sha256: The digest that the wheel must have; empty for one that is pinned, or any.
         installer: ``auto``, ``pip`` or ``uv``.
         find_links: Folders or pages where wheels lie.
         no_index: Whether to look nowhere else.
@@ -95,15 +96,34 @@ def find_target(request: Request, registry: Registry) -> Target:
 
     Raises:
         PluginError: It is not allowed, or leads nowhere.
-        InputError: A wheel cannot be read.
+        InputError: A wheel cannot be read, or a path is that of a user who is not known here.
     """
+    if request.sha256 and not DIGEST.fullmatch(request.sha256):
+        raise PluginError(
+            "this is not a digest",
+            where="--sha256",
+            found=repr(request.sha256),
+            expected="64 hexadecimal digits in small letters",
+        )
     if request.editable:
-        path = Path(request.wanted).expanduser().absolute()
+        path = expanded(Path(request.wanted), "-e").absolute()
         target = _wheel(path, registry) if path.suffix == ".whl" else _folder(path, registry)
     else:
         target = _named(request, registry)
     check_target(target)
-    return target
+    return _held_against(request.sha256, target) if request.sha256 else target
+
+
+def _held_against(sha256: str, target: Target) -> Target:
+    """A target of which only the wheel with the digest that the user gave may be installed."""
+    if sha256 not in target.sha256:
+        raise PluginError(
+            "a folder has no digest" if target.folder else "this is not the wheel of that digest",
+            where=str(target.folder or target.wheel or target.distribution),
+            found=f"--sha256 {sha256}",
+            expected=" or ".join(target.sha256) or "a wheel",
+        )
+    return replace(target, sha256=(sha256,))
 
 
 def _named(request: Request, registry: Registry) -> Target:
@@ -188,13 +208,6 @@ def _unlisted(request: Request, name: str, version: str, registry: Registry) -> 
             where=name,
             expected=f"{name}==VERSION",
             next="look the version up where the plugin is published",
-        )
-    if request.sha256 and not DIGEST.fullmatch(request.sha256):
-        raise PluginError(
-            "this is not a digest",
-            where="--sha256",
-            found=repr(request.sha256),
-            expected="64 hexadecimal digits in small letters",
         )
     warnings = ["the registry does not list it: nobody is known to have looked at it"]
     if not request.sha256:

@@ -160,17 +160,25 @@ def _commands(dist: metadata.Distribution) -> set[str]:
 
 
 def _strangers(root: Path, recorded: Collection[str]) -> Iterator[str]:
-    """Files in the distribution's own packages that nobody recorded."""
-    tops = {
-        path.partition("/")[0]
-        for path in recorded
-        if path.endswith("/__init__.py") and path.count("/") == 1
-    }
-    for top in sorted(tops):
-        for file in sorted((root / top).rglob("*")):
-            path = file.relative_to(root).as_posix()
-            if file.is_file() and path not in recorded and "__pycache__" not in file.parts:
-                yield path
+    """Files in the distribution's own folders that nobody recorded."""
+    tops = {path.partition("/")[0] for path in recorded if "/" in path}
+    # What is recorded as elsewhere begins with one of the first three.
+    tops -= {"", ".", "..", "bin", "Scripts"}
+    for top in sorted(top for top in tops if not top.endswith(".dist-info")):
+        files = (file for file in sorted((root / top).rglob("*")) if file.is_file())
+        paths = [
+            file.relative_to(root).as_posix() for file in files if "__pycache__" not in file.parts
+        ]
+        found = [path for path in paths if path not in recorded]
+        if found and f"{top}/__init__.py" not in recorded:
+            # A namespace is the folder of several.
+            others = _recorded_by_all(root)
+            found = [path for path in found if path not in others]
+        yield from found
+
+
+def _recorded_by_all(root: Path) -> set[str]:
+    return {path for dist in metadata.distributions(path=[str(root)]) for path, _ in _rows(dist)}
 
 
 def _encode(digest: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bdbench.api.defenses import Selection
@@ -56,25 +56,24 @@ def collect_record(
     environment: dict[str, str] = {}
     isolation = ISOLATION[0]
     selections = {Selection.FIXED}
+    # Of a failed cell what is in the store: a victim was trained that a defense fails on.
+    roles = _noted_roles(cell) if status in {"success", "failed"} else ()
+    for role in roles:
+        if status == "failed" and not store.contains(cell.stages[role]):
+            continue
+        meta = store.meta(cell.stages[role])
+        if role in COSTED:
+            costs[role] = Cost.model_validate(meta["cost"])
+        if SCREENING in meta["values"]:
+            within = role.replace("predictions", SCREENING)
+            costs[within] = Cost.model_validate(meta["values"][SCREENING])
+        if meta["notes"]:
+            notes[role] = meta["notes"]
+        if role in DEFENDED:
+            selections |= {Selection(item) for item in meta["values"].get("selection", [])}
     if status == "success":
         scores = store.open(cell.stages["scores"])
         metrics = json.loads((scores.folder / "scores.json").read_text("utf-8"))
-        for role in NOTED:
-            # Two roles may be one stage: most attacks trigger rows where they poison them, and
-            # a defense that treats nothing leaves the victim.
-            same = {"treated": "victim", "triggered": "poison"}.get(role, "")
-            if role not in cell.stages or cell.stages[role] == cell.stages.get(same):
-                continue
-            meta = store.meta(cell.stages[role])
-            if role in COSTED:
-                costs[role] = Cost.model_validate(meta["cost"])
-            if SCREENING in meta["values"]:
-                within = role.replace("predictions", SCREENING)
-                costs[within] = Cost.model_validate(meta["values"][SCREENING])
-            if meta["notes"]:
-                notes[role] = meta["notes"]
-            if role in DEFENDED:
-                selections |= {Selection(item) for item in meta["values"].get("selection", [])}
         environment = dict(store.meta(cell.stages["predictions_clean"])["environment"])
         environment["precision"] = plan.resolved.precision
         isolation = _isolation(plan.behind(cell), store)
@@ -102,6 +101,16 @@ def collect_record(
         isolation=isolation,
         selection=max(selections, key=list(Selection).index),
     )
+
+
+def _noted_roles(cell: Cell) -> Iterator[str]:
+    """The roles of a cell's stages whose costs and notes are its record's."""
+    for role in NOTED:
+        # Two roles may be one stage: most attacks trigger rows where they poison them, and
+        # a defense that treats nothing leaves the victim.
+        same = {"treated": "victim", "triggered": "poison"}.get(role, "")
+        if role in cell.stages and cell.stages[role] != cell.stages.get(same):
+            yield role
 
 
 def _status(

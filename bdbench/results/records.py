@@ -78,7 +78,8 @@ class CellRecord(_Model):
     needs: str = Field(default="", description="What the defense was given, in words.")
     metrics: dict[str, float | None] = Field(default_factory=dict)
     costs: dict[str, Cost] = Field(
-        default_factory=dict, description="By stage: victim, treated, predictions."
+        default_factory=dict,
+        description="By stage: victim, treated, predictions; of a failed cell those that ended.",
     )
     stages: dict[str, str] = Field(
         default_factory=dict, description="Keys of the stages behind the cell, by role."

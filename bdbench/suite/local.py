@@ -57,7 +57,7 @@ def use_local_copy(document: Document, text: str) -> None:
     settings |= {key: old[key] for key in KEPT if key in old}
     if "text_pair" in old:
         settings["text_pair"] = "text_pair"
-    items[labels.index(name)] = {"files": settings, "name": name}
+    items[labels.index(name)] = {"bdbench/files": settings, "name": name}
 
 
 def _file(folder: Path, split: str, where: str, *, required: bool = True) -> Path | None:

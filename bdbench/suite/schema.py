@@ -368,8 +368,10 @@ def _named(text: str, label: str | None, config: Mapping[str, Any], where: str) 
                 next=f"look up the commit on the hub's page and write `- hf:{name}@<commit>`",
             )
         config = {"name": name, "revision": revision, **config}
-        return Entry(label or name.rpartition("/")[2], "hub", config, where)
+        return Entry(label or name.rpartition("/")[2], "bdbench/hub", config, where)
     if text.startswith((".", "/", "~")):
         path = text.rstrip("/")
-        return Entry(label or path.rpartition("/")[2], "folder", {"path": path, **config}, where)
+        return Entry(
+            label or path.rpartition("/")[2], "bdbench/folder", {"path": path, **config}, where
+        )
     return Entry(label or text.rpartition("/")[2], text, config, where)

@@ -86,7 +86,8 @@ class RunObserver:
         Returns:
             A line for the user if results still wait to be published, else an empty text.
         """
-        files = self._leaderboard()
+        # The leaderboard of a suite in MLflow is that of its newest whole run.
+        files = self._leaderboard() if status == "finished" else {}
         said = json.dumps([status, self._compared()], sort_keys=True)
         self._put_run({"status": status, "files": files}, _digest(said))
         if self._spool.pending():
@@ -118,11 +119,7 @@ class RunObserver:
             pipe.close()
 
     def _leaderboard(self) -> dict[str, str]:
-        """Its files by name.
-
-        None if the run had only some cells of the suite: the leaderboard of a suite in MLflow
-        is that of its newest whole run.
-        """
+        """Its files by name; none if the run had only some cells of the suite."""
         if self._compared().get("partial"):
             return {}
         folder = self._home.runs / self._run_id

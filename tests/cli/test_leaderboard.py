@@ -122,7 +122,7 @@ def test_a_row_that_meets_a_condition_ends_the_command_with_6_and_is_listed(chec
     assert done.err.splitlines() == [
         "asr>0.2 fails 1 of 2 rows:",
         "  blobs · linear · patch · merge: asr is 0.25",
-        "not checked: weak (it did not take)",
+        "not checked: blobs · linear · weak (it did not take)",
     ]
     # The comparison is printed all the same.
     assert json.loads(done.out)["suite"] == "toy"
@@ -167,6 +167,27 @@ def test_the_baseline_counts_only_where_it_is_named(checked):
 def test_conditions_can_be_about_some_attacks_and_defenses_only(checked):
     assert checked("--fail-if", "asr>0.2", "--defense", "tune").code == 0
     assert checked("--fail-if", "asr>0.2", "--attack", "patch").code == 6
+
+
+def test_every_place_where_an_attack_did_not_take_is_told(bdbench, finished_run, make_row):
+    gated = {"gate": {"passed": False, "reason": "it did not take"}, "ranked": False}
+    finished_run(
+        rows=[
+            make_row("patch", "merge", 0.1, **gated),
+            make_row("patch", "merge", 0.1, **gated, model="deep"),
+            make_row("patch", "merge", 0.1, dataset="rings"),
+        ]
+    )
+
+    done = bdbench("leaderboard", "--json", "--fail-if", "asr>0.2")
+
+    assert (done.code, done.err.splitlines()) == (
+        0,
+        [
+            "not checked: blobs · linear · patch (it did not take)",
+            "not checked: blobs · deep · patch (it did not take)",
+        ],
+    )
 
 
 NOTHING = [["--attack", "weak"], ["--attack", "none"], ["--attack", "patch", "--attack", "weak"]]

@@ -170,3 +170,45 @@ def test_plugins_as_json_has_what_each_brings(bdbench):
         "bdbench_toy.hooks",
     )
     assert {"kind": "attack", "name": "toy-patch"} in toy["provides"]
+
+
+HOSTILE = "\x1b]0;title\x07\u202e"
+HOSTILE_HOOKS = f"""
+from bdbench.api import DefenseSpec, DefenseStage, SuiteSpec, hookimpl
+
+TEXT = {HOSTILE!r}
+
+@hookimpl
+def bdbench_register_defenses():
+    return [DefenseSpec(name="evil", target="bdbench_evil.code:Evil", summary=TEXT,
+                        tasks=frozenset({{TEXT}}), citation="one" + TEXT + "\\ntwo",
+                        config="bdbench_evil.config:EvilConfig",
+                        stages=frozenset({{DefenseStage.SCREEN}}))]
+
+@hookimpl
+def bdbench_register_suites():
+    return [SuiteSpec(name="evil-suite", target="bdbench_evil:suite.yaml", summary=TEXT)]
+"""
+HOSTILE_CONFIG = f"""
+from typing import Literal
+from pydantic import Field
+from bdbench.api import ComponentConfig
+
+class EvilConfig(ComponentConfig):
+    text: str = Field({HOSTILE!r}, description="one" + {HOSTILE!r} + "\\ntwo")
+    choice: Literal[{HOSTILE!r}] = {HOSTILE!r}
+"""
+
+
+@pytest.mark.parametrize("name", ["evil", "evil-suite"])
+def test_what_a_plugin_says_of_itself_acts_on_no_terminal(bdbench, fake_dist, name):
+    package = fake_dist("bdbench-evil", HOSTILE_HOOKS, modules={"config": HOSTILE_CONFIG})
+    (package / "suite.yaml").write_text(f"name: {HOSTILE}\nseeds: [0]\n", "utf-8")
+
+    done = bdbench("show", name)
+
+    assert done.code == 0
+    assert not set(HOSTILE[:1] + HOSTILE[-2:]) & set(done.out)
+    # Line by line, as it was written.
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert ("seeds: [0]" if name == "evil-suite" else "two") in lines

@@ -1,4 +1,4 @@
-"""What plugins say while they are loaded is no output, and names that disable nothing are told."""
+"""What plugins say while loaded is no output; names that clash or disable nothing are told."""
 
 from __future__ import annotations
 
@@ -72,3 +72,59 @@ def test_a_name_that_is_written_otherwise_is_no_mistake(bdbench):
 @pytest.mark.parametrize("command", [["plugins"], ["doctor"], ["list"]], ids=" ".join)
 def test_every_command_that_loads_plugins_tells_it(bdbench, command):
     assert "nothing installed is called 'zzz'" in bdbench(*command, "--no-plugin", "zzz").err
+
+
+NAMESAKE = """
+from bdbench.api import ExecutorSpec, ModelSpec, ReporterSpec, hookimpl
+
+@hookimpl
+def bdbench_register_reporters():
+    names = ("csv", "html", "json", "markdown", "table")
+    return [ReporterSpec(name=name, target="nowhere:Thing", summary="A fake.") for name in names]
+
+@hookimpl
+def bdbench_register_executors():
+    return [ExecutorSpec(name="local", target="nowhere:Thing", summary="A fake.")]
+
+@hookimpl
+def bdbench_register_models():
+    return [ModelSpec(name="folder", target="nowhere:Thing", summary="A fake.")]
+"""
+
+
+@pytest.fixture
+def namesake(fake_dist):
+    """A plugin with components that are called like the host's own."""
+    fake_dist("bdbench-namesake", NAMESAKE)
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--markdown"])
+def test_what_the_host_means_is_its_own_whatever_plugins_bring(
+    bdbench, namesake, finished_run, form
+):
+    finished_run()
+
+    assert bdbench("leaderboard", form).code == 0
+    assert bdbench("leaderboard").code == 0
+    assert bdbench("report", "--out", "-").out.startswith("<!doctype html>")
+    # What a user writes may mean either.
+    done = bdbench("report", "--format", "html")
+    assert done.code == 4
+    assert "Expected one of these full names" in done.err
+
+
+def test_the_hosts_executor_and_models_are_its_own(bdbench, namesake, toy, tmp_path):
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(toy.read_text("utf-8").replace("toy-linear", "./nowhere"), "utf-8")
+
+    assert f"{tmp_path}/nowhere" in bdbench("run", suite, "--plan").err
+    done = bdbench("run", toy, "--executor-set", "nonsense=1")
+    assert done.code == 4
+    assert "--executor bdbench/local" in done.err
+
+
+def test_a_conflict_is_mended_by_full_names_for_the_host_too(bdbench, namesake):
+    checks = json.loads(bdbench("doctor", "--json").out)
+
+    told = {check["next"] for check in checks if check["name"] == "plugin bdbench"}
+    assert told == {"", "write one of the full names, or leave the other one out"}

@@ -102,3 +102,19 @@ def test_a_suite_that_demands_pinned_plugins_refuses_others_before_they_are_impo
     assert (done.code, done.out) == (4, "")
     assert "the suite demands pinned plugins" in done.err
     assert "bdbench-toy 0.1 (not in the registry)" in done.err
+
+
+def test_a_file_that_cannot_be_written_is_told(bdbench, toy, tmp_path):
+    done = bdbench("export-lock", toy, "--out", tmp_path / "missing" / "lock.yaml")
+
+    assert (done.code, done.out) == (4, "")
+    assert "the file cannot be written" in done.err
+    assert "Next: name another with --out" in done.err
+
+
+def test_paths_stand_in_the_next_command_as_a_shell_takes_them(bdbench, toy, tmp_path):
+    suite = tmp_path / "a suite.yaml"
+    suite.write_text(toy.read_text("utf-8"), "utf-8")
+    done = bdbench("export-lock", suite, "--out", tmp_path / "a lock.yaml")
+
+    assert f"`bdbench run '{suite}' --locked '{tmp_path}/a lock.yaml'`" in done.err

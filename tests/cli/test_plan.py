@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from bdbench.cli import run as run_module
+from bdbench.home import Home
 from bdbench.store.objects import Store
 from bdbench.suite.load import load_suite
 from bdbench.suite.plan import Wanted
@@ -209,3 +212,15 @@ def test_workers_are_for_executors_that_have_them(bdbench, toy, home):
     assert done.code == 4
     assert "workers" in done.err
     assert not home.exists()
+
+
+def test_what_comes_next_is_written_as_a_shell_takes_it(capsys, home, tmp_path):
+    suite = SimpleNamespace(name="my suite", seeds=[0])
+    plan = SimpleNamespace(resolved=SimpleNamespace(suite=suite))
+
+    run_module._say_what_next("a suite.yaml", plan, Home(tmp_path / "a home"), tmp_path)
+
+    told = capsys.readouterr().err
+    option = f"--home '{tmp_path}/a home'"
+    assert f"bdbench report 'my suite' {option} " in told
+    assert f"bdbench run 'a suite.yaml' --seeds 0,1,2 {option} " in told

@@ -127,6 +127,30 @@ def test_requirements_install_the_same_again(bdbench, unpack, make_wheel, tmp_pa
     assert "-e /x/y" in lines()
     origin.write_text('{"url": "file:///x.whl", "archive_info": {}}', "utf-8")
     assert f"{NAME} @ file:///x.whl  # 1.0" in lines()
+    found = {
+        "url": "https://example.org/x.git",
+        "vcs_info": {"vcs": "git", "requested_revision": "main", "commit_id": "abc"},
+    }
+    origin.write_text(json.dumps(found), "utf-8")
+    assert f"{NAME} @ git+https://example.org/x.git@abc  # 1.0" in lines()
+    origin.write_text(json.dumps({**found, "subdirectory": "a/b"}), "utf-8")
+    assert f"{NAME} @ git+https://example.org/x.git@abc#subdirectory=a/b  # 1.0" in lines()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--json", "search", "onion"],
+        ["--requirements", "verify"],
+        ["--requirements", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_of_the_list_that_would_do_nothing_is_refused(bdbench, arguments):
+    done = bdbench("plugins", *arguments)
+
+    assert (done.code, done.out) == (4, "")
+    assert arguments[0] in done.err
 
 
 def test_two_hundred_plugins_are_listed_and_what_is_disabled_is_not_imported(tmp_path, make_wheel):

@@ -153,3 +153,18 @@ def test_an_unknown_run_is_told(bdbench_here, home):
 
     assert code == 4
     assert "Found runs of toy" in err
+
+
+def test_a_new_home_that_cannot_be_made_is_told(reproduce, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    code, out, err = reproduce("--keep", tmp_path / "file" / "new")
+    assert (code, out) == (4, "")
+    assert "the folder for the new home cannot be made" in err
+
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    code, _, err = reproduce()
+    assert code == 4
+    assert "Found Permission denied" in err

@@ -71,7 +71,7 @@ def test_another_attack_reuses_what_is_there(bdbench, toy_run, tmp_path):
     ],
 )
 def test_a_failing_defense_fails_its_cell_and_no_other(
-    bdbench, toy_run, tmp_path, defense, code, reason
+    bdbench, toy_run, tmp_path, of, defense, code, reason
 ):
     home, _ = toy_run
     suite = tmp_path / "failing.yaml"
@@ -79,7 +79,8 @@ def test_a_failing_defense_fails_its_cell_and_no_other(
     suite.write_text(text, "utf-8")
     result = bdbench("run", suite, "--home", home, "--display", "none", "--json", "--seeds", "0")
     assert result.returncode == code
-    rows = json.loads(result.stdout)["rows"]
+    comparison = json.loads(result.stdout)
+    rows = comparison["rows"]
     failed = [row for row in rows if row["defense"] == defense]
     assert [row["status"] for row in failed] == [{"failed": 1}] * 2
     assert all(reason in row["reasons"][0] for row in failed)
@@ -87,6 +88,11 @@ def test_a_failing_defense_fails_its_cell_and_no_other(
     others = [row for row in rows if row["defense"] != defense]
     assert all(row["status"] == {"success": 1} for row in others)
     assert reason in result.stderr
+    # Its victim was trained all the same.
+    lines = (home / "runs" / comparison["run_id"] / "records.jsonl").read_text("utf-8")
+    costs = of(map(json.loads, lines.splitlines()), "toy-patch", defense)["costs"]
+    assert costs["victim"]["gradient_steps"] > 0
+    assert "treated" not in costs
 
 
 def test_a_damaged_object_is_computed_anew_and_kept_aside(bdbench, toy_run, records, of):

@@ -65,6 +65,16 @@ def test_a_new_name_for_a_file_changes_the_digest(package, digest_of):
     assert digest_of() != before
 
 
+def test_the_registry_is_no_code_of_the_host(package, digest_of, monkeypatch):
+    """A wheel of the host has it in the package, a checkout beside it."""
+    before = digest_of()
+    (package / "registry.yaml").write_text("plugins: []\n", "utf-8")
+
+    assert digest_of() != before
+    monkeypatch.setattr(digest, "HOST_DISTRIBUTION", package.name)
+    assert digest_of() == before
+
+
 @pytest.mark.parametrize("name", ["words.txt", "deep/template.j2", "fast.so", "README.md"])
 def test_data_and_compiled_modules_count(package, digest_of, name):
     file = package / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from bdbench.host.install import install, uninstall
 from bdbench.host.installers import Installer
 from bdbench.host.registry import Registry
 from bdbench.host.requests import Request
+from bdbench.host.wheels import read_wheel
 
 NAME = "bdbench-defense-fake"
 
@@ -116,6 +118,8 @@ def test_unlisted_says_nothing_about_a_listed_plugin():
     [
         (Request("bdbench-else", unlisted=True), "exact version"),
         (Request("bdbench-else==1.0", unlisted=True, sha256="abc"), "not a digest"),
+        (Request("fake", sha256="abc"), "not a digest"),
+        (Request("fake", sha256="c" * 64), f"Expected {'a' * 64}"),
         (Request(f"{NAME}==0.9"), "the registry pins another version"),
         (Request(f"{NAME}==0.9", unlisted=True), "the registry pins another version"),
     ],
@@ -207,8 +211,6 @@ def test_what_a_plugin_needs_is_pinned_with_it_unless_it_is_here():
 
 
 def pinned(wheel, **changes):
-    from bdbench.host.wheels import read_wheel
-
     found = read_wheel(wheel)
     pin = {"version": found.version, "sha256": [found.sha256], "files": [found.files], **changes}
     return registry_of(entry(pin=pin, tier=changes.get("tier", "community")))
@@ -284,6 +286,27 @@ def test_without_a_published_wheel_the_files_of_one_decide(make_wheel, tmp_path)
     assert error.expected == registry.plugins[0].pin.files[0]
 
 
+def test_a_digest_that_is_given_holds_for_every_wheel(make_wheel):
+    wheel = make_wheel()
+    digests = ["c" * 64, sha256_of(wheel)]
+    registry = pinned(wheel, sha256=digests, files=["b" * 64, read_wheel(wheel).files])
+
+    def given(wanted, sha256, **more):
+        return Request(wanted, sha256=sha256, **more)
+
+    for request in (
+        given(str(wheel), "c" * 64, editable=True),
+        given(str(wheel), "d" * 64, editable=True),
+        given("fake", "d" * 64),
+    ):
+        assert refuse(request, registry).what == "this is not the wheel of that digest"
+    for request in (
+        given(str(wheel), sha256_of(wheel), editable=True),
+        given("fake", sha256_of(wheel)),
+    ):
+        assert plan_of(request, registry).target.sha256 == (sha256_of(wheel),)
+
+
 def test_a_wheel_of_another_version_than_the_pinned_one_is_refused(make_wheel):
     wheel = make_wheel()
 
@@ -337,6 +360,14 @@ def test_a_folder_of_sources_is_planned_as_editable(make_folder):
     assert "its build tool runs now" in plan.warnings[0]
 
 
+def test_what_builds_a_folder_is_looked_for_where_that_is_said(make_folder, tmp_path):
+    request = replace(make_folder(PROJECT), find_links=(str(tmp_path),), no_index=True)
+
+    plan = plan_of(request)
+
+    assert plan.command[-5:-1] == ("--no-index", "--find-links", str(tmp_path), "--editable")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -365,8 +396,22 @@ def test_what_cannot_be_told_of_a_folder_is_warned_about(make_folder):
         assert [words in line for line in plan_of(make_folder(text)).warnings] == [False, True]
 
 
+def test_a_folder_has_no_digest_to_be_held_against(make_folder):
+    request = replace(make_folder(PROJECT), sha256="c" * 64)
+
+    assert refuse(request).what == "a folder has no digest"
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     assert "not the folder" in refuse(Request(str(tmp_path / "no"), editable=True)).what
+
+
+def test_the_home_of_nobody_is_told():
+    for request in (
+        Request("~nobody-is-called-so/x", editable=True),
+        Request("fake", find_links=("~nobody-is-called-so",)),
+    ):
+        assert "the home of a user who is not known here" in refuse(request).what
 
 
 # --- uninstall -----------------------------------------------------------------------------------

@@ -192,6 +192,29 @@ def test_what_came_from_a_folder_is_told_the_host_too(install, monkeypatch):
     assert lines == [f"bdbench=={metadata.version('bdbench')}", "bdbench-a==1.0"]
 
 
+def test_what_came_from_a_repository_is_told_too(monkeypatch):
+    commit = {"vcs": "git", "commit_id": "abc"}
+    origins = {
+        "bdbench": {"url": "https://example.org/b.git", "vcs_info": commit},
+        "click": {"url": "https://example.org/c.git", "vcs_info": commit},
+        "pluggy": {"url": "https://example.org/p.whl", "archive_info": {}},
+        "packaging": {"url": "file:///conda/work", "dir_info": {}},
+    }
+    monkeypatch.setattr(
+        "bdbench.host.lock_requirements.origin_of", lambda dist: origins.get(dist.name, {})
+    )
+    packages = {name: metadata.version(name) for name in ("click", "pluggy", "packaging")}
+    host = plugin("bdbench", metadata.version("bdbench"))
+    text = requirements_of(lock_of(host=host, packages=packages), EMPTY)
+
+    before, _, after = text.partition("# No wheel of these is published")
+    assert [line.partition("==")[0] for line in after.splitlines()[1:]] == ["bdbench", "click"]
+    assert f"pluggy=={packages['pluggy']}" in before
+    # What is here in another version says nothing of that which was locked.
+    other = lock_of(host=plugin("bdbench", "0.0.1"), packages={"click": "0.1"})
+    assert "published" not in requirements_of(other, EMPTY)
+
+
 BAD = {
     "an option": {"host": plugin("bdbench", "1.0\n--index-url https://example.org")},
     "an address": {"packages": {"numpy @ https://example.org/x.whl#": "1"}},

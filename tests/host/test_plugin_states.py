@@ -138,6 +138,16 @@ MISDECLARED = {
         "values=(MetricValue(name='a', summary='', direction=Direction.NONE, bounds=1),)",
         "a pair of numbers or None",
     ),
+    "infinite bound": (
+        "Metric",
+        "values=(MetricValue(name='a', summary='', direction=Direction.NONE, bounds=(0, 1e999)),)",
+        "write None where unbounded",
+    ),
+    "bounds the wrong way round": (
+        "Metric",
+        "values=(MetricValue(name='a', summary='', direction=Direction.NONE, bounds=(1, 0)),)",
+        "the least value before the greatest",
+    ),
     "subject": ("Metric", "subject='cells'", "a member of Subject"),
     "name": ("Model", "**{'name': 3}", "name of a ModelSpec is 3"),
 }

@@ -183,6 +183,27 @@ def test_a_lost_and_a_strange_file_are_told(installed):
     )
 
 
+def test_a_strange_file_is_told_where_there_is_no_init(make_wheel, unpack):
+    """Python imports from a folder without one, too; such a folder may be that of several."""
+    wheel = make_wheel()
+    site = unpack(wheel)
+    package = site / "bdbench_defense_fake"
+    (package / "__init__.py").unlink()
+    kept = [
+        line for line in record_of(site).read_text("utf-8").splitlines() if "__init__" not in line
+    ]
+    record_of(site).write_text("\n".join(kept), "utf-8")
+    (package / "other.py").touch()
+    info = site / "another-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: another\nVersion: 1.0\n", "utf-8")
+    (info / "RECORD").write_text("bdbench_defense_fake/other.py,,\n", "utf-8")
+
+    assert look().integrity is Integrity.INTACT
+    (package / "evil.py").touch()
+    assert look().details == ("bdbench_defense_fake/evil.py: RECORD does not know it",)
+
+
 def test_what_python_compiles_is_no_change(installed):
     site, _ = installed
     cache = site / "bdbench_defense_fake" / "__pycache__"

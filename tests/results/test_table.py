@@ -54,6 +54,17 @@ def test_render_ranks_the_other_way_where_more_is_better(comparison):
     assert ranks[0] == "1"
 
 
+def test_brackets_are_explained_wherever_they_stand(comparison, monkeypatch):
+    fitting = table._fitting
+
+    def only_in_the_first(every, rows, width):
+        return fitting(every, rows, width) if rows[0]["dataset"] == "sst2" else every[:0]
+
+    monkeypatch.setattr(table, "_fitting", only_in_the_first)
+
+    assert "[low, high]" in TABLE.render(comparison)
+
+
 @pytest.fixture
 def table_lines(comparison, row_of):
     """The lines of the table of one row of the first data set, in which nothing is folded."""

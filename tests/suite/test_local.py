@@ -56,7 +56,7 @@ def test_the_files_take_the_place_and_the_name_of_the_data_set(load, folder):
 
     assert [entry.label for entry in suite.datasets] == ["other", "reviews", "pairs"]
     entry = suite.datasets[1]
-    assert entry.component == "files"
+    assert entry.component == "bdbench/files"
     assert entry.config == {
         "train": str(made / "train.parquet"),
         "test": str(made / "test.csv"),

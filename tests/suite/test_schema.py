@@ -264,7 +264,7 @@ def test_a_hub_name_with_a_revision_is_short_for_the_hub_component(parse):
     suite = parse(FULL.replace("[m]", "['hf:org/bert@0123abc', {'hf:o/b@1': {max_length: 9}}]"))
 
     one, two = suite.models
-    assert (one.label, one.component) == ("bert", "hub")
+    assert (one.label, one.component) == ("bert", "bdbench/hub")
     assert dict(one.config) == {"name": "org/bert", "revision": "0123abc"}
     assert dict(two.config) == {"name": "o/b", "revision": "1", "max_length": 9}
 
@@ -284,7 +284,7 @@ def test_a_hub_name_without_a_revision_is_told_the_line_to_write(refused, text):
 def test_a_path_is_short_for_the_folder_component(parse, text, label):
     (entry,) = parse(FULL.replace("[m]", f"['{text}']")).models
 
-    assert (entry.label, entry.component) == (label, "folder")
+    assert (entry.label, entry.component) == (label, "bdbench/folder")
     assert dict(entry.config) == {"path": text.rstrip("/")}
 
 

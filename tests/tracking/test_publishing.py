@@ -202,6 +202,18 @@ def test_the_leaderboard_stands_in_one_run_that_is_renewed(home, observer, runs,
     assert len(runs("leaderboard", view=3)) == 1
 
 
+def test_an_interrupted_run_leaves_the_leaderboard_as_it_is(home, observer, runs):
+    folder = home.runs / "run-1"
+    folder.mkdir(parents=True)
+    for text, status in (("| merge | 0.5 |", "finished"), ("| merge |", "interrupted")):
+        (folder / "leaderboard.md").write_text(text, "utf-8")
+        (folder / "leaderboard.json").write_text(json.dumps({"rows": [text]}), "utf-8")
+        observer.finished(status)
+        assert drain(home.path).published == 1
+    (run,) = runs("leaderboard")
+    assert run.data.tags["mlflow.note.content"] == "| merge | 0.5 |"
+
+
 def test_a_run_that_came_to_the_same_is_no_news(home, observer):
     said = {"rows": [0.5], "run_id": "run-1", "created": "2026-01-01T00:00:00Z"}
     folder = home.runs / "run-1"

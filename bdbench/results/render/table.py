@@ -93,13 +93,14 @@ def _render(comparison: Mapping[str, Any], width: int, colours: Any) -> str:
             console.print(Text(visible(note)))
 
     every = fields_of(comparison)
-    fields: list[Field] = []
     missing: set[str] = set()
+    intervals = False
     of_rankings: dict[str, None] = {}
     for place in places(comparison):
         rows = place_rows(comparison, place)
         fields = _fitting(every, rows, width)
         missing |= {field.name for field in every[len(fields) :]}
+        intervals |= any(field.intervals for field in fields)
         console.print(_results(comparison, rows, fields, width))
         say(row_notes(rows))
         for ranking in comparison["rankings"]:
@@ -110,7 +111,7 @@ def _render(comparison: Mapping[str, Any], width: int, colours: Any) -> str:
                 of_rankings |= dict.fromkeys(without)
                 say(ranking_notes(comparison, ranking))
         console.print()
-    say(legend(comparison, intervals=any(field.intervals for field in fields)))
+    say(legend(comparison, intervals=intervals))
     notes = [*comparison["notes"], *beyond_the_victim(comparison["rows"])]
     if comparison["rows"]:
         names = ", ".join([*(field.name for field in every if field.name in missing), *NEVER])
