@@ -174,6 +174,21 @@ def test_says_so_where_no_head_may_go(scene, bert, texts):
     assert "finding" not in relative.notes
 
 
+def test_below_the_least_accuracy_no_head_goes_even_if_that_would_help(
+    scene, bert, texts, monkeypatch
+):
+    """The copy is right on half of the rows, and on all once any gate of a head is closed."""
+    closed = []
+    monkeypatch.setattr(Gates, "close", lambda _, features: closed.append(sum(map(len, features))))
+    monkeypatch.setattr(
+        "bdbench_defense_pruning.pure.accuracy", lambda *_: 1.0 if closed[-1] else 0.5
+    )
+    done = pure(scene(bert, bert(), texts), group=1, epochs=1)
+    assert (done.notes["heads_pruned"], done.notes["pruned"]) == (0, {})
+    assert (done.notes["accuracy_unpruned"], done.notes["accuracy_pruned"]) == (0.5, 0.5)
+    assert "no head pruned" in done.notes["finding"]
+
+
 def cls_attention(stage, checkpoint, texts):
     module = stage.engine.load(checkpoint)
     inputs = stage.engine.model.collate(texts.inputs["x"])
