@@ -38,6 +38,21 @@ def test_sees_what_the_model_says_it_attends_to(bert, kind):
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(seen, told, strict=True))
 
 
+def test_refuses_layers_whose_output_reads_more_than_the_heads():
+    from transformers import ConvBertConfig, ConvBertForSequenceClassification
+
+    config = ConvBertConfig(
+        vocab_size=20,
+        hidden_size=16,
+        embedding_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=12,
+    )
+    with pytest.raises(InputError, match="no attention heads .* ConvBertForSequenceClassification"):
+        attention_layers(ConvBertForSequenceClassification(config))
+
+
 @pytest.mark.parametrize("kind", ["bert", "distilbert"])
 def test_removing_a_head_is_what_closing_its_gate_is(bert, kind):
     module = bert() if kind == "bert" else distilbert()
