@@ -49,7 +49,9 @@ def test_refuses_layers_whose_output_reads_more_than_the_heads():
         num_attention_heads=4,
         intermediate_size=12,
     )
-    with pytest.raises(InputError, match="no attention heads .* ConvBertForSequenceClassification"):
+    with pytest.raises(
+        InputError, match=r"no attention heads .* ConvBertForSequenceClassification"
+    ):
         attention_layers(ConvBertForSequenceClassification(config))
 
 
