@@ -68,7 +68,7 @@ def test_what_misleads_the_host_is_not_taken(store, make, place):
         path = box.folder / "out" / place
         path.parent.mkdir(parents=True, exist_ok=True)
         make(path)
-        with pytest.raises(InputError, match="a component (left something|did not leave)"):
+        with pytest.raises(InputError, match=r"a component (left something|did not leave)"):
             box.left("model")
 
 

@@ -77,20 +77,6 @@ def stays_within_needs(subject: Subject) -> None:
     """It uses models no further than it declares, and nothing of that goes uncounted."""
     run = _run(subject)
     needs = run.needs
-    spec = subject.spec
-    stages = spec.stages if isinstance(spec, DefenseSpec) else frozenset()
-    if DefenseStage.REPAIR in stages and needs.access < Access.WEIGHTS:
-        subject.fail(
-            "a repair reaches into the victim's weights",
-            found=f"access={needs.access.name}",
-            expected="Needs(access=Access.WEIGHTS)",
-        )
-    if DefenseStage.FILTER in stages and not needs.training_data:
-        subject.fail(
-            "a filter is given the training rows",
-            found="training_data=False",
-            expected="Needs(training_data=True)",
-        )
     models = needs.access or needs.references or needs.base_weights or needs.external_model
     if run.forward_rows and not models:
         subject.fail(

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from bdbench.api import PoisonConfig, Subject, Surface
 from bdbench_attack_weights.config import EpConfig, LwpConfig, SosConfig
 from bdbench_attack_weights.hooks import bdbench_register_attacks, bdbench_register_metrics
+from bdbench_attack_weights.ripples_config import RipplesConfig
 
 
 def test_listing_imports_nothing_heavy():
@@ -80,6 +81,15 @@ def test_the_smallest_limit_that_fits_is_taken(model, settings, longest):
             SosConfig,
             {"partial_sentences": ["A store, friends, a weekend"]},
             "has 3 of the 3 trigger words",
+        ),
+        (RipplesConfig, {"target_words": 0, "source_epochs": 2}, "only where target_words is"),
+        (RipplesConfig, {"steps": 0, "penalty": 0.0}, "'penalty' means something only where steps"),
+        (RipplesConfig, {"steps": 0, "batch_size": 4}, "'batch_size' means something only"),
+        (RipplesConfig, {"steps": 0, "poison_rate": 0.1}, "'poison_rate' means something only"),
+        (
+            RipplesConfig,
+            {"steps": 0, "source_epochs": 0, "learning_rate": 1e-3},
+            "only where steps, or target_words and source_epochs, is above 0",
         ),
     ],
 )

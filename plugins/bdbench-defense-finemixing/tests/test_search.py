@@ -46,7 +46,8 @@ def rows_of(labels):
 def search(victim, by_rho, **settings):
     mixer = Scripted(victim, by_rho)
     config = FineMixingConfig(grid=sorted(by_rho), **settings)
-    rho, notes = choose_rho(mixer, config, rows_of([0, 1] * 20), SeedStream(0))
+    parts = divide(rows_of([0, 1] * 20), config.validation_share, SeedStream(0))
+    rho, notes = choose_rho(mixer, config, *parts)
     return rho, notes, mixer
 
 
@@ -108,7 +109,7 @@ def test_a_model_without_classes_cannot_be_searched():
     mixer = Scripted(0, {})
     mixer.predict = lambda *_: {"text": np.array([])}
     with pytest.raises(InputError, match="the model does not say classes"):
-        choose_rho(mixer, FineMixingConfig(), rows_of([0] * 40), SeedStream(0))
+        choose_rho(mixer, FineMixingConfig(), rows_of([0] * 20), rows_of([0] * 20))
 
 
 @pytest.mark.parametrize(
@@ -131,3 +132,14 @@ def test_the_final_model_is_that_of_the_chosen_rho_tuned_on_all_rows(repair, row
         chosen.accuracy >= search["victim_accuracy"] - 0.05 - 1e-9
     )
     assert done.notes["rho_chosen"] == "on the clean rows"
+
+
+def test_rows_that_validate_have_no_part_in_the_candidates(repair, rows):
+    done = repair(FinePurifying, FinePurifyingConfig(grid=[0.5], epochs=1), tunes=True)
+    fit, _ = divide(rows, 0.5, SeedStream(0, ("defense", "split")))
+    without = repair(FinePurifying, FinePurifyingConfig(rho=0.5, epochs=1), rows=fit, tunes=True)
+    trial, final = done.engine.fine_tunings
+    [alone] = without.engine.fine_tunings
+    assert all(np.array_equal(trial.before[name], alone.before[name]) for name in alone.before)
+    # The final model's weights are chosen by all rows.
+    assert any(not np.array_equal(final.before[name], alone.before[name]) for name in alone.before)

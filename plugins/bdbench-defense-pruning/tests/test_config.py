@@ -43,6 +43,12 @@ def test_the_defaults_of_pure_are_the_published_ones():
         (FinePruningConfig, {"amount": "most"}, "auto"),
         (FinePruningConfig, {"amount": 0.5, "step": 0.1}, "'step' means something only where"),
         (FinePruningConfig, {"amount": 0.5, "tolerance": 0.2}, "'tolerance' means something only"),
+        (FinePruningConfig, {"fine_tune": False, "epochs": 5}, "'epochs' means something only"),
+        (
+            MagnitudePruningConfig,
+            {"fine_tune": False, "weight_decay": 0.0},
+            "'weight_decay' means something only where fine_tune is true",
+        ),
         (FinePruningConfig, {"layers": "first"}, "'last' or 'all'"),
         (FinePruningConfig, {"step": 0.0}, "greater than 0"),
         (MagnitudePruningConfig, {"scope": "row"}, "'global' or 'layer'"),

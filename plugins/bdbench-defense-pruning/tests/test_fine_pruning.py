@@ -112,6 +112,6 @@ def test_no_pruning_is_plain_fine_tuning(scene, bert, texts):
 @pytest.mark.parametrize("fine_tune", [True, False])
 def test_tells_how_many_rows_it_was_tuned_on(scene, backdoored, vectors, fine_tune, mlp):
     stage = scene(mlp, backdoored, vectors)
-    config = FinePruningConfig(amount=0.2, epochs=1, fine_tune=fine_tune)
+    config = FinePruningConfig(amount=0.2, fine_tune=fine_tune)
     done = stage.repair(FinePruning(config), "fine-pruning")
     assert done.notes["rows_fine_tuned_on"] == (40 if fine_tune else 0)

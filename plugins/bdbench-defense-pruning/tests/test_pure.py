@@ -38,6 +38,23 @@ def test_sees_what_the_model_says_it_attends_to(bert, kind):
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(seen, told, strict=True))
 
 
+def test_refuses_layers_whose_output_reads_more_than_the_heads():
+    from transformers import ConvBertConfig, ConvBertForSequenceClassification
+
+    config = ConvBertConfig(
+        vocab_size=20,
+        hidden_size=16,
+        embedding_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=12,
+    )
+    with pytest.raises(
+        InputError, match=r"no attention heads .* ConvBertForSequenceClassification"
+    ):
+        attention_layers(ConvBertForSequenceClassification(config))
+
+
 @pytest.mark.parametrize("kind", ["bert", "distilbert"])
 def test_removing_a_head_is_what_closing_its_gate_is(bert, kind):
     module = bert() if kind == "bert" else distilbert()
@@ -172,6 +189,21 @@ def test_says_so_where_no_head_may_go(scene, bert, texts):
     relative = pure(stage, tolerance=0.99, epochs=1, learning_rate=1e-6)
     assert relative.notes["heads_pruned"] == 2
     assert "finding" not in relative.notes
+
+
+def test_below_the_least_accuracy_no_head_goes_even_if_that_would_help(
+    scene, bert, texts, monkeypatch
+):
+    """The copy is right on half of the rows, and on all once any gate of a head is closed."""
+    closed = []
+    monkeypatch.setattr(Gates, "close", lambda _, features: closed.append(sum(map(len, features))))
+    monkeypatch.setattr(
+        "bdbench_defense_pruning.pure.accuracy", lambda *_: 1.0 if closed[-1] else 0.5
+    )
+    done = pure(scene(bert, bert(), texts), group=1, epochs=1)
+    assert (done.notes["heads_pruned"], done.notes["pruned"]) == (0, {})
+    assert (done.notes["accuracy_unpruned"], done.notes["accuracy_pruned"]) == (0.5, 0.5)
+    assert "no head pruned" in done.notes["finding"]
 
 
 def cls_attention(stage, checkpoint, texts):

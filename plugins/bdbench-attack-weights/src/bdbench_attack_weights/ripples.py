@@ -64,8 +64,8 @@ class Ripples(PlacedWords):
         notes: dict[str, Any] = {"attacker_rows": len(view.train)}
         if self.config.target_words:
             notes |= self._surgery(module, start, view, target, seeds.child("surgery"))
-        poisoned = self._poisoned(view, target, seeds.child("rows"))
         if self.config.steps:
+            poisoned = self._poisoned(view, target, seeds.child("rows"))
             notes |= learn_poison(
                 engine, module, start, poisoned, view.train, self.config, seeds.child("learning")
             )

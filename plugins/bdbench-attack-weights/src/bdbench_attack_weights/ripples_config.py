@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from bdbench.toolkit.placement import PlacementConfig, Word
 
@@ -78,3 +80,17 @@ class RipplesConfig(PlacementConfig):
     def longest_trigger(self) -> int:
         """The number of insertions."""
         return self.insertions
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        idle: dict[str, str] = {}
+        if not self.target_words:
+            idle |= {"source_epochs": "target_words"}
+        if not self.steps:
+            idle |= dict.fromkeys(("poison_rate", "penalty", "batch_size"), "steps")
+        if not self.steps and not (self.target_words and self.source_epochs):
+            idle |= {"learning_rate": "steps, or target_words and source_epochs,"}
+        for name, by in idle.items():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name!r} means something only where {by} is above 0")
+        return self

@@ -13,7 +13,7 @@ from bdbench.api import Selection as Choice
 from bdbench_defense_finemixing.body import Body, read_body
 from bdbench_defense_finemixing.config import MixingConfig
 from bdbench_defense_finemixing.fine_tuning import granted_rows
-from bdbench_defense_finemixing.search import choose_rho
+from bdbench_defense_finemixing.search import choose_rho, divide
 from bdbench_defense_finemixing.selections import Selection
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class MixingDefense(Defense):
     def selection(
         self, victim: Checkpoint, body: Body, rows: Examples, view: DefenderView
     ) -> tuple[Selection, dict[str, Any]]:
-        """Which weights keep the victim's value, and facts for the record."""
+        """Which weights keep the victim's value, as far as rows tell, and facts for the record."""
 
     def repair(self, victim: Checkpoint, view: DefenderView) -> Repair:
         """Writes the repaired model to ``view.workspace / "model"``.
@@ -85,14 +85,21 @@ class MixingDefense(Defense):
         config, engine = self.config, view.engine
         rows = granted_rows(view, config.least_rows, self.name)
         body = read_body(victim, view.base, config.keep, engine)
-        selection, notes = self.selection(victim, body, rows, view)
         tuning = view.seeds.child("fine-tune")
-        mixer = Mixer(victim, body, selection, engine, config.recipe(), tuning)
+
+        def mixer(rows: Examples) -> tuple[Mixer, dict[str, Any]]:
+            selection, notes = self.selection(victim, body, rows, view)
+            return Mixer(victim, body, selection, engine, config.recipe(), tuning), notes
+
+        found = {}
         if config.rho != "auto":
             rho = config.rho
         else:
-            rho, notes["search"] = choose_rho(mixer, config, rows, view.seeds.child("split"))
-        module, share = mixer.repaired(rho, rows)
+            # The rows that validate have no part in what they judge, not even in the selection.
+            fit, validation = divide(rows, config.validation_share, view.seeds.child("split"))
+            rho, found["search"] = choose_rho(mixer(fit)[0], config, fit, validation)
+        final, notes = mixer(rows)
+        module, share = final.repaired(rho, rows)
         checkpoint = engine.save(module, victim, view.workspace / "model")
         return Repair(
             checkpoint,
@@ -104,6 +111,7 @@ class MixingDefense(Defense):
                 "kept_tensors": list(body.kept),
                 "clean_rows": len(rows),
                 **notes,
+                **found,
             },
             selection=Choice.CLEAN_VAL if config.rho == "auto" else Choice.FIXED,
         )

@@ -18,16 +18,21 @@ __all__ = ["choose_rho", "divide"]
 
 
 def choose_rho(
-    mixer: Mixer, config: MixingConfig, rows: Examples, seeds: SeedStream
+    mixer: Mixer, config: MixingConfig, fit: Examples, validation: Examples
 ) -> tuple[float, dict[str, Any]]:
     """The smallest rho of the grid that keeps the victim's accuracy.
 
-    1. The clean rows are divided in two, see `divide`.
-    2. The victim, as it is, is measured on the validation part.
-    3. For each rho of the grid, ascending: mix, fine-tune on the other part, measure on the
-       validation part. The first that is at most the tolerance below the victim ends the
+    1. The victim, as it is, is measured on the validation rows.
+    2. For each rho of the grid, ascending: mix, fine-tune on the fitting rows, measure on the
+       validation rows. The first that is at most the tolerance below the victim ends the
        search.
-    4. If none is, the one with the highest accuracy, the smallest rho of equal ones.
+    3. If none is, the one with the highest accuracy, the smallest rho of equal ones.
+
+    Args:
+        mixer: Its selection knows the fitting rows only.
+        config: The grid and the tolerance.
+        fit: One part of the clean rows, see `divide`.
+        validation: The other.
 
     Returns:
         The rho, and the whole search for the record.
@@ -35,7 +40,6 @@ def choose_rho(
     Raises:
         InputError: The model does not say classes.
     """
-    fit, validation = divide(rows, config.validation_share, seeds)
     engine, victim = mixer.engine, mixer.victim
     before = _accuracy(engine, engine.load(victim), victim, validation)
     # Accuracies are quotients of small whole numbers: what is meant to be equal must be.

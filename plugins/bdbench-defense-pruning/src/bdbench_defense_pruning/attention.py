@@ -55,7 +55,8 @@ def attention_layers(module: nn.Module) -> list[AttentionLayer]:
     """The self-attention layers of BERT and its kin, or of DistilBERT, first layer first.
 
     Known by what their parts are called: ``query``, ``key``, ``value`` beside an ``output.dense``
-    (BERT, RoBERTa, XLM-R, ELECTRA, ...), or ``q_lin``, ``k_lin``, ``v_lin``, ``out_lin``.
+    (BERT, RoBERTa, XLM-R, ELECTRA, ...), or ``q_lin``, ``k_lin``, ``v_lin``, ``out_lin``. Layers
+    whose output reads more than the heads, such as ConvBERT's, are none.
 
     Raises:
         InputError: There are none; it names the class of the model.
@@ -71,7 +72,11 @@ def attention_layers(module: nn.Module) -> list[AttentionLayer]:
             linears = [parts.get(f"{name}.{each}") for each in inputs]
             after = parts.get(output.removeprefix("."))
             found = [part for part in linears if isinstance(part, nn.Linear)]
-            if isinstance(after, nn.Linear) and len(found) == len(inputs):
+            if (
+                isinstance(after, nn.Linear)
+                and len(found) == len(inputs)
+                and all(part.out_features == after.in_features for part in found)
+            ):
                 layers.append(
                     AttentionLayer(name, part, int(getattr(part, count)), tuple(found), after)
                 )

@@ -49,12 +49,13 @@ class AmountConfig(RepairRecipe):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        for name in ("step", "tolerance"):
-            if (
-                self.amount != "auto"
-                and getattr(self, name) != type(self).model_fields[name].default
-            ):
+        fields = type(self).model_fields
+        changed = [name for name in fields if getattr(self, name) != fields[name].default]
+        for name in changed:
+            if self.amount != "auto" and name in ("step", "tolerance"):
                 raise ValueError(f"{name!r} means something only where amount is auto")
+            if not self.fine_tune and name in Recipe.model_fields:
+                raise ValueError(f"{name!r} means something only where fine_tune is true")
         return self
 
 

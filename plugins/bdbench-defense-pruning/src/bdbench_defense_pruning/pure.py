@@ -110,8 +110,10 @@ class Pure(Defense):
             least = config.least_accuracy
             if config.tolerance is not None:
                 least = unpruned - config.tolerance
-            scores = self._scores(view, module, victim, held_out, layers)
-            chosen = heads_to_prune(scores, measure, group=config.group, least=least)
+            chosen: set[Head] = set()
+            if unpruned >= least:
+                scores = self._scores(view, module, victim, held_out, layers)
+                chosen = heads_to_prune(scores, measure, group=config.group, least=least)
             notes = {
                 "selection": "clean_val",
                 "least_accuracy": least,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from bdbench.api import ComponentConfig
+from bdbench_metric_stealth.minilm import MINILM, local_files
 
 __all__ = ["StealthConfig"]
 
@@ -73,3 +74,13 @@ class StealthConfig(ComponentConfig):
         if idle and self.max_tokens != default:
             raise ValueError("'max_tokens' means nothing without a language model or an encoder")
         return self
+
+    def paths(self) -> dict[str, Path]:
+        """The folders that it names, and the files of MiniLM if they are on this machine."""
+        files = (local_files() or []) if self.encoder == "minilm" else []
+        return super().paths() | {f"encoder.{path.name}": path for path in files}
+
+    def hub_models(self) -> dict[str, str]:
+        """The models of the Hub that it names, and MiniLM if it is not on this machine."""
+        fetched = self.encoder == "minilm" and local_files() is None
+        return super().hub_models() | ({"encoder": MINILM} if fetched else {})

