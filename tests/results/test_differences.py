@@ -45,8 +45,9 @@ def test_every_part_of_every_component_counts(make_record, kind, changes, before
     assert change.what.startswith("data set" if kind == "dataset" else kind)
 
 
-def test_recipe_environment_isolation_selection_and_needs_count(make_record):
+def test_grants_recipe_environment_isolation_selection_and_needs_count(make_record):
     before = make_record(
+        granted={"clean_rows": 16, "limit": None},
         training={"epochs": 2, "batch_size": 8},
         environment={"torch": "2.1"},
         isolation="namespace",
@@ -55,6 +56,7 @@ def test_recipe_environment_isolation_selection_and_needs_count(make_record):
     )
     after = before.model_copy(
         update={
+            "granted": {"clean_rows": 64, "limit": 100},
             "training": {"epochs": 3, "batch_size": 8},
             "environment": {"torch": "2.2", "device": "cuda"},
             "isolation": "none",
@@ -64,6 +66,8 @@ def test_recipe_environment_isolation_selection_and_needs_count(make_record):
     )
 
     assert list(changes_between(before, after)) == [
+        Change("granted: clean_rows", "16", "64"),
+        Change("granted: limit", "nothing", "100"),
         Change("training: epochs", "2", "3"),
         Change("environment: torch", "2.1", "2.2"),
         Change("environment: device", "nothing", "cuda"),
