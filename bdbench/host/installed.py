@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from bdbench.api import hooks
 
 __all__ = [
+    "distributions",
     "find_distribution",
     "has_module",
     "is_plugin",
@@ -19,6 +20,7 @@ __all__ = [
     "origin_of",
     "plugin_distributions",
     "sources_of",
+    "stated",
 ]
 
 
@@ -27,24 +29,43 @@ def plugin_distributions() -> dict[str, metadata.Distribution]:
     found: dict[str, metadata.Distribution] = {}
     for point in metadata.entry_points(group=hooks.ENTRY_POINT_GROUP):
         # Of what is half removed nothing is known but its entry points.
-        if point.dist is not None and point.dist.name:
+        if point.dist is not None and (name := stated(point.dist, "Name")):
             # The first of a name is the one that Python would import.
-            found.setdefault(point.dist.name, point.dist)
+            found.setdefault(name, point.dist)
     return dict(sorted(found.items()))
+
+
+def distributions() -> Iterator[metadata.Distribution]:
+    """All that is installed, but for what is half removed."""
+    return (dist for dist in metadata.distributions() if stated(dist, "Name"))
 
 
 def find_distribution(name: str) -> metadata.Distribution | None:
     """The distribution of a name, if it is installed."""
     try:
-        return metadata.distribution(name)
+        found = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return None
+    return found if stated(found, "Name") else None
+
+
+def stated(dist: metadata.Distribution, field: str) -> str:
+    """What a distribution says of itself; empty if it says nothing, or is half removed.
+
+    Where the ``importlib_metadata`` package was imported, its finder answers in the place of
+    Python's own, and raises where that gives None.
+    """
+    try:
+        found = dist.metadata[field]
+    except (FileNotFoundError, KeyError):
+        return ""
+    return str(found or "")
 
 
 def name_of(dist: metadata.Distribution) -> str:
     """A distribution's name; of one that is half removed that of its folder."""
     folder = PurePath(str(getattr(dist, "_path", "")))
-    return dist.name or folder.stem.partition("-")[0] or "unknown"
+    return stated(dist, "Name") or folder.stem.partition("-")[0] or "unknown"
 
 
 def has_module(dist: metadata.Distribution, module: str) -> bool:

@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from bdbench.api.errors import PluginError
+from bdbench.host.installed import distributions, stated
 from bdbench.host.wheels import pack
 
 __all__ = [
@@ -219,13 +219,13 @@ def constraints(leave_out: frozenset[str]) -> str:
         leave_out: The normalised names of what is to be installed.
     """
     pins: dict[str, str] = {}
-    for dist in metadata.distributions():
-        name = canonicalize_name(dist.name or "")
+    for dist in distributions():
+        name = canonicalize_name(dist.name)
         try:
-            version = str(Version(dist.version))
-        # What is half uninstalled has no version, and holds nothing in place.
-        except (InvalidVersion, TypeError):
+            version = str(Version(stated(dist, "Version")))
+        # What has none that can be read holds nothing in place.
+        except InvalidVersion:
             continue
-        if name and name not in leave_out:
+        if name not in leave_out:
             pins.setdefault(name, version)
     return "".join(f"{name}=={version}\n" for name, version in sorted(pins.items()))

@@ -34,7 +34,7 @@ from bdbench.api.specs import (
     SuiteSpec,
 )
 from bdbench.host.declared import check_declared
-from bdbench.host.installed import has_module, name_of
+from bdbench.host.installed import has_module, name_of, stated
 from bdbench.host.names import called, nobody
 from bdbench.host.reasons import (
     api_number,
@@ -164,7 +164,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> list[
         dist = entry_point.dist
         plugin = LoadedPlugin(
             distribution=name_of(dist) if dist else "unknown",
-            version=(dist.version if dist else "") or "0",
+            version=(stated(dist, "Version") if dist else "") or "0",
             entry_point=entry_point.name,
             module=entry_point.value,
         )
@@ -177,7 +177,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> list[
 def _import(entry_point: metadata.EntryPoint) -> Any:
     """The module of an entry point, if it is its distribution's own."""
     dist = entry_point.dist
-    if dist is not None and not dist.name:
+    if dist is not None and not stated(dist, "Name"):
         raise ImportError(f"half removed: {name_of(dist)} has entry points, and no METADATA")
     if dist is not None and not has_module(dist, entry_point.module):
         raise ImportError(f"{entry_point.module} is not among the files of {dist.name}")

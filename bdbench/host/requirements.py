@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from bdbench.host.installed import find_distribution
+from bdbench.host.installed import distributions, find_distribution
 
 __all__ = ["is_same_version", "needed_by", "required_by", "unmet"]
 
@@ -73,4 +73,4 @@ def unmet(
 def needed_by(name: str) -> list[str]:
     """The installed distributions that require one."""
     wanted = canonicalize_name(name)
-    return sorted({dist.name for dist in metadata.distributions() if wanted in required_by(dist)})
+    return sorted({dist.name for dist in distributions() if wanted in required_by(dist)})

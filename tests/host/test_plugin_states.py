@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -219,7 +220,13 @@ def test_a_module_of_somebody_else_is_broken_and_the_hosts_own_stays(install, ho
     assert "already registered, by bdbench:presets" in found["aaa:presets"].reason
 
 
-def test_what_is_half_removed_is_broken(install, host_of):
+@pytest.mark.parametrize("finder", ["Python's own", "importlib_metadata"])
+def test_what_is_half_removed_is_broken(install, host_of, monkeypatch, finder):
+    if finder == "importlib_metadata":
+        # As if some other library had imported it: its finder then answers for everybody.
+        pytest.importorskip("importlib_metadata")
+    others = [item for item in sys.meta_path if "importlib_metadata" not in repr(item)]
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path if finder != "Python's own" else others)
     package = install("broken-x", "")
     info = package.parent / "broken_x-1.0.dist-info"
     (info / "METADATA").unlink()
