@@ -29,8 +29,6 @@ from bdbench.execution.sandbox.limits import Limits
 __all__ = ["apply_limits", "check_descriptors", "clean_environment", "forget", "keep_only"]
 
 _ALLOWED = {
-    # Where a model of public weights lies; read by plugins.
-    "BDBENCH_MINILM",
     "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",

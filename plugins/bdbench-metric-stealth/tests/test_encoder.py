@@ -82,7 +82,7 @@ def test_minilm_tells_sentences_apart_by_what_they_mean(monkeypatch):
     text = "The film is a delight."
     near, far = "This movie is wonderful.", "Interest rates rose again in March."
     long = "word " * 200
-    judge = Encoder(minilm_folder(), 512)
+    judge = Encoder(minilm_folder(None), 512)
     pairs = [(text, near), (text, far), (long, long + "and a delightful film")]
     found = judge.similarities(pairs)
     assert found[text, near] > 0.6

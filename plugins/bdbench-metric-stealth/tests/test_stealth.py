@@ -167,7 +167,7 @@ def test_fields_must_be_text(evidence):
 
 
 def test_minilm_is_looked_for_only_if_it_is_asked_for(evidence, monkeypatch):
-    def forbidden():
+    def forbidden(named):
         raise AssertionError("looked for minilm")
 
     monkeypatch.setattr("bdbench_metric_stealth.minilm.minilm_folder", forbidden)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from bdbench.api import ComponentConfig
-from bdbench_metric_stealth.minilm import MINILM, local_files
+from bdbench_metric_stealth.minilm import FILES, MINILM, VARIABLE, package_folder
 
 __all__ = ["StealthConfig"]
 
@@ -36,6 +37,11 @@ class StealthConfig(ComponentConfig):
         description="What embeds texts, by the mean of its token vectors: minilm, which is "
         "all-MiniLM-L6-v2, the folder of an encoder of transformers with its tokenizer "
         "(safetensors), hf:owner/name@<commit>, or none to leave the similarity out.",
+    )
+    minilm: Path | None = Field(
+        default=None,
+        description="encoder minilm: the folder with its files; by default the one that "
+        f"{VARIABLE} names, else the installed package's, else the Hub's.",
     )
     max_rows: int = Field(
         default=500,
@@ -67,20 +73,35 @@ class StealthConfig(ComponentConfig):
             raise ValueError("name a folder of this name by its absolute path")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any, info: ValidationInfo) -> Any:
+        # A setting, so that the host shows the folder to the metric, which sees no other.
+        if isinstance(given, dict) and given.get("encoder", "minilm") == "minilm":
+            named = os.environ.get(VARIABLE)
+            # Strictly, a path is text in JSON and a Path elsewhere.
+            found = {"minilm": named if info.mode == "json" else Path(named)} if named else {}
+            return {**found, **given}
+        return given
+
     @model_validator(mode="after")
     def _used(self) -> StealthConfig:
         default = type(self).model_fields["max_tokens"].default
         idle = self.language_model == "unigram" and self.encoder == "none"
         if idle and self.max_tokens != default:
             raise ValueError("'max_tokens' means nothing without a language model or an encoder")
+        if self.minilm is not None and self.encoder != "minilm":
+            raise ValueError("'minilm' means something only where encoder is minilm")
         return self
 
     def paths(self) -> dict[str, Path]:
-        """The folders that it names, and the files of MiniLM if they are on this machine."""
-        files = (local_files() or []) if self.encoder == "minilm" else []
-        return super().paths() | {f"encoder.{path.name}": path for path in files}
+        """The folders that it names, and the files of `minilm`: they may be links to elsewhere."""
+        folder = self.minilm
+        files = [folder / name for name in FILES] if folder else []
+        return super().paths() | {f"minilm.{path.name}": path for path in files if path.is_file()}
 
     def hub_models(self) -> dict[str, str]:
         """The models of the Hub that it names, and MiniLM if it is not on this machine."""
-        fetched = self.encoder == "minilm" and local_files() is None
+        there = self.minilm is not None or package_folder() is not None
+        fetched = self.encoder == "minilm" and not there
         return super().hub_models() | ({"encoder": MINILM} if fetched else {})

