@@ -8,7 +8,8 @@ from bdbench_canary.names import PROBES
 from bdbench_canary.tokens import TOKEN, fresh
 
 _PLACES = (doors, files, keys, memory, system, traces)
-SECONDS = {"own_memory": 2.0, "garbage": 2.0, "keys": 10.0}
+SECONDS = {"own_memory": 10.0, "garbage": 10.0, "modules": 10.0, "keys": 10.0}
+"""The longest that probes take; in the open, where some could go on for minutes, others 3 s."""
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Scene:
 def make_probe(name, scene):
     """Makes a probe; gives its harvest."""
     probe = next(getattr(place, name) for place in _PLACES if hasattr(place, name))
-    return probe(scene, SECONDS.get(name, 0.3))
+    return probe(scene, SECONDS.get(name, 3.0))
 
 
 def look_around(who, scene):
