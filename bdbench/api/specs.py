@@ -125,7 +125,7 @@ class AttackSpec(ComponentSpec):
     """An attack: a class that derives from `Attack` and implements its surfaces' protocols.
 
     Attributes:
-        surfaces: What it touches; nothing for the control.
+        surfaces: What it touches; only the host's own control touches nothing.
         uses_model: It needs the pre-trained model to poison the data (`AttackerView.engine`).
         probes_victim: It implements `ProbesVictim`: its trigger depends on the victim.
         makes_variants: It implements `MakesVariants`.
