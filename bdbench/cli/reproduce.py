@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from filelock import FileLock, Timeout
 
 from bdbench.api import InputError
 from bdbench.cli.exits import Exit
@@ -28,6 +25,7 @@ from bdbench.results.differences import (
 from bdbench.results.render.cells import visible
 from bdbench.results.runs import RUN_FILE, latest_run, read_comparison, read_records
 from bdbench.store.objects import Store
+from bdbench.store.scratch import scratch
 from bdbench.suite.plan import Cell, Plan, Wanted
 from bdbench.suite.planning import build_plan
 from bdbench.suite.reader import Document
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["reproduce"]
 
-TEMPORARY = ".reproduce-"
-LOCK = "in-use.lock"
 LINES = 40
 """More differences than this are counted only; ``--json`` has all."""
 
@@ -159,38 +155,26 @@ def _new_home(home: Home, keep: Path | None, *, fresh: bool) -> Iterator[Home]:
             next="name another, or remove it",
         )
     with ExitStack() as ending:
-        path = _new_folder(home, keep)
-        if not keep:
-            _sweep(home)
-            ending.callback(shutil.rmtree, path, ignore_errors=True)
-            ending.enter_context(FileLock(path / LOCK))
+        try:
+            if keep:
+                keep.mkdir(parents=True)
+                path = keep.absolute()
+            else:
+                # In the store: it is large, and temporary folders elsewhere are often in memory.
+                store = Store(home.store)
+                store.sweep()
+                path = ending.enter_context(scratch(store.temporary, "reproduce-"))
+        except OSError as error:
+            raise InputError(
+                "the folder for the new home cannot be made",
+                where=f"--keep {keep}" if keep else str(home.store),
+                found=error.strerror or str(error),
+                expected="a place that can be written to",
+                next="name another with --keep",
+            ) from error
         if not fresh:
             (path / "store").symlink_to(home.store)
         yield Home(path)
-
-
-def _new_folder(home: Home, keep: Path | None) -> Path:
-    try:
-        if keep:
-            keep.mkdir(parents=True)
-            return keep.absolute()
-        # Beside the old one: stores are large, and temporary folders are often in memory.
-        return Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=home.path))
-    except OSError as error:
-        raise InputError(
-            "the folder for the new home cannot be made",
-            where=f"--keep {keep}" if keep else str(home.path),
-            found=error.strerror or str(error),
-            expected="a place that can be written to",
-            next="name another with --keep",
-        ) from error
-
-
-def _sweep(home: Home) -> None:
-    """Removes what was computed for a reproduction whose process is dead."""
-    for lock in home.path.glob(f"{TEMPORARY}*/{LOCK}"):
-        with suppress(Timeout, OSError), FileLock(lock, timeout=0):
-            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _run(plan: Plan, host: Host, home: Home, workers: int | None, display: str) -> RunResult:

@@ -67,12 +67,11 @@ def test_a_run_computed_anew_has_every_value_again(reproduce, home):
 
 
 def test_what_a_dead_reproduction_left_is_removed(reproduce, home):
-    dead, living = home / ".reproduce-dead", home / ".reproduce-living"
+    dead, living = (home / "store" / "tmp" / f"reproduce-{name}" for name in ("dead", "living"))
     for folder in (dead, living):
         folder.mkdir()
-        (folder / "in-use.lock").touch()
         (folder / "store").symlink_to(home / "store")
-    with FileLock(living / "in-use.lock"):
+    with FileLock(living.with_name(f"{living.name}.lock")):
         code, _, _ = reproduce("--cached")
 
     assert code == 0
@@ -155,16 +154,14 @@ def test_an_unknown_run_is_told(bdbench_here, home):
     assert "Found runs of toy" in err
 
 
-def test_a_new_home_that_cannot_be_made_is_told(reproduce, tmp_path, monkeypatch):
+def test_a_new_home_that_cannot_be_made_is_told(reproduce, home, tmp_path):
     (tmp_path / "file").touch()
     code, out, err = reproduce("--keep", tmp_path / "file" / "new")
     assert (code, out) == (4, "")
     assert "the folder for the new home cannot be made" in err
 
-    def refuse(**_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    shutil.rmtree(home / "store" / "tmp")
+    (home / "store" / "tmp").touch()
     code, _, err = reproduce()
     assert code == 4
-    assert "Found Permission denied" in err
+    assert "Found File exists" in err
