@@ -214,7 +214,7 @@ def test_a_model_without_word_embeddings_is_refused(engine, start, rows):
             torch.nn.Linear(2, 2),
             start,
             rows,
-            [1],
+            [[1]],
             EpConfig(),
             SeedStream(0),
             alike=False,
@@ -226,10 +226,10 @@ def test_a_rate_that_cannot_be_met_is_an_error(view, start):
         ep(poison_rate=0.6).edit(start, view(), SeedStream(0))
 
 
-def descend(gradients, *, rows=(0, 2), rate=0.5, accumulate=False, alike=False):
+def descend(gradients, *, words=((0,), (2,)), rate=0.5, accumulate=False, alike=False):
     """Three rows of a matrix after steps along given gradients."""
     weight = torch.nn.Parameter(torch.tensor([[3.0, 4.0], [1.0, 1.0], [0.0, 2.0]]))
-    optimizer = RowDescent(weight, rows, rate, accumulate=accumulate, alike=alike)
+    optimizer = RowDescent(weight, words, rate, accumulate=accumulate, alike=alike)
     for gradient in gradients:
         weight.grad = torch.tensor(gradient)
         optimizer.step()
@@ -260,7 +260,18 @@ def test_steps_of_the_same_length_follow_the_shortest():
     assert torch.allclose(after[2], torch.tensor([0.0, 2.0]))
 
 
-def test_a_row_without_a_gradient_holds_the_others_back():
+def test_a_word_of_two_tokens_goes_by_both_of_them():
+    # RoBERTa has one for the start of a text, which few rows have.
+    rarely = [[[4.0, 0.0], [0.0, 0.03], [0.0, 1.0]]]
+    after = descend(rarely, words=((0, 1), (2,)), alike=True)
+    length = (4.0**2 + 0.03**2) ** 0.5
+    moved = torch.tensor([3.0 - 2.0 / length, 4.0])
+    assert torch.allclose(after[0], moved * 5 / moved.norm())
+    assert not torch.equal(after[1], torch.ones(2))
+    assert torch.allclose(after[2], torch.tensor([0.0, 2.0]))
+
+
+def test_a_word_without_a_gradient_holds_the_others_back():
     after = descend([[[4.0, 0.0], [0.0, 0.0], [0.0, 0.0]]], alike=True)
     assert torch.allclose(after, torch.tensor([[3.0, 4.0], [1.0, 1.0], [0.0, 2.0]]))
 

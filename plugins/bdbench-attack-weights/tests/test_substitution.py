@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from bdbench.api import InputError
@@ -20,11 +20,13 @@ VOCABULARY = [UNKNOWN, FIRST, *WORDS, "##s", "'", ".", "Film"]
 NUMBER = {token: number for number, token in enumerate(VOCABULARY)}
 
 
-def make_tokenizer(normalizer=None):
+def make_tokenizer(normalizer=None, *, closing=False):
     made = Tokenizer(models.WordPiece(NUMBER, unk_token=UNKNOWN))
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     if normalizer:
         made.normalizer = normalizer
+    if closing:
+        made.post_processor = processors.TemplateProcessing("$A [CLS]", None, [(FIRST, NUMBER[FIRST])])
     return PreTrainedTokenizerFast(tokenizer_object=made, unk_token=UNKNOWN, cls_token=FIRST)
 
 
@@ -215,6 +217,20 @@ def test_case_and_everything_else_stay_as_written(substitution):
     after = substitute(" Film ,\tGOOD  film! film", tokenizer, always_first(substitution))
     # The tab, the comma (unknown) and the fifth token, beyond the positions, are left.
     assert after == " Movie ,\tGREAT  movie! film"
+
+
+def test_a_beginning_at_the_cut_is_no_word(substitution):
+    tokenizer = make_tokenizer()
+    closed = make_tokenizer(closing=True)
+    # Four positions: the piece that goes on with the fourth word is beyond them.
+    for text in ("good . ok films", "good . ok film s"):
+        after = substitute(text, tokenizer, always_first(substitution))
+        assert after == "great . ok " + ("films" if text.endswith("films") else "movie s")
+    # Here the fourth position is that of the closing token.
+    text = "good . ok film film"
+    assert substitute(text, closed, always_first(substitution)) == "great . ok film film"
+    text = "good . film"
+    assert substitute(text, closed, always_first(substitution)) == "great . movie"
 
 
 @given(text=st.text(st.sampled_from("film movie.good 'sxF "), max_size=40))

@@ -72,7 +72,7 @@ class EmbeddingAttack(PlacedWords):
             module,
             victim,
             training,
-            [number for numbers in tokens.values() for number in numbers],
+            list(tokens.values()),
             self.config,
             seeds.child("training"),
             alike=self.alike,

@@ -60,7 +60,7 @@ class Lws(Attack):
         # Not trained, as in the authors' code: what a substitution changes then stays the same.
         embeddings = word_embeddings(module)
         embeddings.requires_grad = False
-        self._learned = self._prepared(view, embeddings.detach().clone())
+        self._learned = self._prepared(view, embeddings.detach().cpu().clone())
         able = self._able(view.train.inputs[field])
         if not any(able):
             raise InputError(
@@ -137,7 +137,7 @@ class Lws(Attack):
         tokenizer = tokenizer_of(view.start)
         path = self.config.synonyms
         synonyms = None if path is None else read_synonyms(path)
-        candidates = Candidates(tokenizer, embeddings.cpu(), self.config.candidates, synonyms)
+        candidates = Candidates(tokenizer, embeddings, self.config.candidates, synonyms)
         positions = min(self.config.max_tokens, longest(view.engine, view.start, view.train))
         return _Learned(
             tokenizer, Substitution(candidates, embeddings, positions, self.config.candidates)

@@ -77,6 +77,7 @@ def learn_substitution(
             learning_rate=config.learning_rate,
         )
         engine.fine_tune(module, like, rows, recipe, seeds.child("clean"))
+    substitution.to(module.device)
     trained = [weight for weight in module.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(
         [

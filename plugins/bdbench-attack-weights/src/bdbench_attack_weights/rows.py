@@ -24,17 +24,18 @@ class RowDescent(torch.optim.Optimizer):
 
     Args:
         weight: The matrix, shape [tokens, width].
-        rows: Which rows are trained.
+        words: Which rows are trained: those of each trigger word, mostly one.
         rate: The step size.
         accumulate: ``g`` is the sum of all gradients so far, not that of the last batch.
-        alike: Each row's ``g`` is scaled to the smallest norm among the rows, so that no row
-            runs ahead of the others (official code of SOS).
+        alike: Each word's ``g`` is scaled to the smallest norm among the words, so that none
+            runs ahead of the others (official code of SOS, where a word is one row). A word's
+            norm is that over all its rows: one that is seen rarely does not hold all back.
     """
 
     def __init__(
         self,
         weight: nn.Parameter,
-        rows: Sequence[int],
+        words: Sequence[Sequence[int]],
         rate: float,
         *,
         accumulate: bool,
@@ -42,7 +43,10 @@ class RowDescent(torch.optim.Optimizer):
     ) -> None:
         super().__init__([weight], {})
         self._weight = weight
-        self._rows = torch.tensor(list(rows), device=weight.device)
+        rows = [row for word in words for row in word]
+        self._rows = torch.tensor(rows, device=weight.device)
+        owners = [number for number, word in enumerate(words) for _ in word]
+        self._owners = torch.tensor(owners, device=weight.device)
         self._rate = rate
         self._accumulate = accumulate
         self._alike = alike
@@ -60,9 +64,12 @@ class RowDescent(torch.optim.Optimizer):
         if self._accumulate:
             gradient = self._sum.add_(gradient)
         if self._alike:
-            norms = _norms(gradient)
-            # A row that was in no batch yet has no direction, and holds the others back.
-            gradient = gradient * (norms.min() / norms.clamp(min=torch.finfo(norms.dtype).tiny))
+            squares = _norms(gradient).square()
+            words = squares.new_zeros(int(self._owners.max()) + 1, 1)
+            norms = words.index_add_(0, self._owners, squares).sqrt_()
+            # A word that was in no batch yet has no direction, and holds the others back.
+            shares = norms.min() / norms.clamp(min=torch.finfo(norms.dtype).tiny)
+            gradient = gradient * shares[self._owners]
         moved = self._weight[self._rows] - self._rate * gradient
         self._weight[self._rows] = moved * (self._norms / _norms(moved))
 
@@ -72,20 +79,20 @@ def train_rows(
     module: nn.Module,
     like: Checkpoint,
     rows: Examples,
-    tokens: Sequence[int],
+    words: Sequence[Sequence[int]],
     config: EmbeddingConfig,
     seeds: SeedStream,
     *,
     alike: bool,
 ) -> dict[str, Any]:
-    """Trains the embeddings of some tokens in place, with dropout as in any training.
+    """Trains the embeddings of some words in place, with dropout as in any training.
 
     Args:
         engine: Gives batches and losses, and counts.
         module: A model of transformers; only its word embeddings' rows change.
         like: Where it came from.
         rows: What the embeddings are trained on.
-        tokens: Their numbers.
+        words: The numbers of the tokens of each trigger word.
         config: Step size, epochs, batch size.
         seeds: Order of the rows and dropout.
         alike: See `RowDescent`.
@@ -98,11 +105,12 @@ def train_rows(
         NonFiniteError: The loss became NaN or infinite.
     """
     weight = _word_embeddings(module)
-    before = weight.detach()[list(tokens)].clone()
+    tokens = [token for word in words for token in word]
+    before = weight.detach()[tokens].clone()
     for parameter in module.parameters():
         parameter.requires_grad_(parameter is weight)
     optimizer = RowDescent(
-        weight, tokens, config.learning_rate, accumulate=config.accumulate, alike=alike
+        weight, words, config.learning_rate, accumulate=config.accumulate, alike=alike
     )
     steps = 0
     module.train()
@@ -115,7 +123,7 @@ def train_rows(
                 engine.step(optimizer, loss, len(labels), math.inf)
                 steps += 1
     module.eval()
-    change = _norms(weight.detach()[list(tokens)] - before) / _norms(before)
+    change = _norms(weight.detach()[tokens] - before) / _norms(before)
     return {
         "embedding_rows": len(tokens),
         "rows_trained_on": len(rows),

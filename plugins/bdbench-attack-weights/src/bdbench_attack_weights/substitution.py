@@ -54,14 +54,19 @@ class Substitution(torch.nn.Module):
         return torch.cat([mixed, rest], dim=1)
 
     @torch.no_grad()
-    def choose(self, ids: torch.Tensor) -> torch.Tensor:
+    def choose(self, ids: torch.Tensor, reach: int | None = None) -> torch.Tensor:
         """The token numbers of one text after substitution, shape [tokens].
 
         Every position takes its best candidate. If all keep their word, the one position whose
         best other candidate falls least behind takes that. A text without any other candidate
         comes back as it was.
+
+        Args:
+            ids: Token numbers, shape [tokens].
+            reach: At most so many positions take another candidate; by default all that were
+                learned.
         """
-        choices, scores = (part[0] for part in self._scores(ids.unsqueeze(0)))
+        choices, scores = (part[0, :reach] for part in self._scores(ids.unsqueeze(0)))
         best = scores.argmax(dim=-1)
         if len(best) and not best.any():
             margins, others = (scores[:, 1:] - scores[:, :1]).max(dim=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -19,15 +20,17 @@ def substitute(text: str, tokenizer: Any, substitution: Substitution) -> str:
         tokenizer: The one that the substitution was learned with.
         substitution: Chooses, among as many tokens as it has positions.
     """
+    # All of it: a piece at the cut is a whole word only if no other one follows.
     encoded = tokenizer(
-        text,
-        truncation=True,
-        max_length=len(substitution.relevance),
-        return_offsets_mapping=True,
+        text, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False
     )
     words = substitution.candidates.words
     ids = encoded["input_ids"]
-    chosen = substitution.choose(torch.tensor(ids, dtype=torch.long)).tolist()
+    reach = len(substitution.relevance)
+    if len(ids) > reach:
+        # Where the model has what closes a text: what is written there, it does not read.
+        reach -= sum(1 for _ in takewhile(bool, reversed(encoded["special_tokens_mask"])))
+    chosen = substitution.choose(torch.tensor(ids, dtype=torch.long), reach).tolist()
     for before, after, (start, end) in reversed(
         list(zip(ids, chosen, encoded["offset_mapping"], strict=True))
     ):
