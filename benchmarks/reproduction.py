@@ -27,6 +27,7 @@ MEANS = {
     "FRR": "screen_frr",
     "FAR": "screen_far",
     "FTR": "ftr",
+    "FTR floor": "ftr_floor",
     "changed words": "changed_words",
     "similarity": "embedding_similarity",
     "insertions to flip": "insertions_to_flip",

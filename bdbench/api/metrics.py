@@ -107,6 +107,7 @@ class Evidence:
         filtering: What the defense's filters decided; None without one.
         variants: The defended model on the attack's variants of the test rows, by name.
         undefended_variants: The victim itself on them.
+        floor_variants: The control on them.
         attack: The rows behind ``triggered`` and ``variants``; None for the control.
     """
 
@@ -121,6 +122,7 @@ class Evidence:
     filtering: Decisions | None = None
     variants: Mapping[str, Predictions] = field(default_factory=dict)
     undefended_variants: Mapping[str, Predictions] = field(default_factory=dict)
+    floor_variants: Mapping[str, Predictions] = field(default_factory=dict)
     attack: AttackEvidence | None = None
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from bdbench.api import Tampering
+import pyarrow.parquet as pq
+
+from bdbench.api import Checkpoint, Examples, Tampering
 from bdbench.engine.attacker import attacker
 from bdbench.engine.context import Stage, StageResult
-from bdbench.engine.triggering import show_triggers
+from bdbench.engine.triggering import count_cut_off, show_triggers
 from bdbench.engine.victims import starting_point, train_honestly
 
 __all__ = ["make_edited", "make_pretrained", "make_triggered", "make_victim"]
@@ -24,12 +26,13 @@ def make_victim(stage: Stage) -> StageResult:
     """A victim or reference model, trained on the (poisoned) rows: by the host, or the attacker."""
     start = starting_point(stage, stage.seeds)
     rows = stage.training_rows()
+    notes = {"training_rows": len(rows), **_cut_off(stage, start, rows)}
     if "attack" in stage.settings:
         with attacker(stage, start) as attack:
-            return _kept(stage, attack.train(rows, stage.seeds), training_rows=len(rows))
+            return _kept(stage, attack.train(rows, stage.seeds), **notes)
     trained = train_honestly(stage, start, rows, stage.seeds, stage.scratch / "trained")
     shutil.copytree(trained.folder, stage.folder, dirs_exist_ok=True)
-    return StageResult(notes={"training_rows": len(rows)})
+    return StageResult(notes=notes)
 
 
 def make_edited(stage: Stage) -> StageResult:
@@ -44,6 +47,19 @@ def make_triggered(stage: Stage) -> StageResult:
         notes = attack.probe(stage.checkpoint("victim"), stage.seeds.child("probe"))
         notes |= show_triggers(stage, attack)
         return StageResult(notes=notes, values={"target": attack.target})
+
+
+def _cut_off(stage: Stage, start: Checkpoint, rows: Examples) -> dict[str, int]:
+    """Of how many poisoned rows the victim reads no trigger: what they teach is a wrong label."""
+    if "poison" not in stage.inputs:
+        return {}
+    mask = pq.read_table(stage.input("poison") / "mask.parquet").column("poisoned").to_pylist()
+    clean = stage.rows("data", "train")
+    # Rows that the attack added come after the clean ones; without a trigger they are none.
+    poisoned = [row for row in range(len(clean)) if mask[row]]
+    before, after = clean.select(poisoned), rows.select(poisoned)
+    cut = count_cut_off(stage.model, start, before, after)
+    return {"triggers_cut_off": cut} if cut else {}
 
 
 def _kept(stage: Stage, tampering: Tampering, **notes: Any) -> StageResult:

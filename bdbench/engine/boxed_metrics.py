@@ -62,6 +62,7 @@ def _evidence(boxed: Boxed, target: int | None) -> Evidence:
         filtering=_decisions(boxed.shown("filtering")) if boxed.has("filtering") else None,
         variants=_by_variant(boxed, table("predictions_variants")),
         undefended_variants=_by_variant(boxed, table("undefended_variants")),
+        floor_variants=_by_variant(boxed, table("floor_variants")),
         attack=_attack_evidence(boxed, target) if boxed.has("triggered") else None,
     )
 

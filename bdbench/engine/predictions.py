@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from bdbench.api import ABSTAIN, Checkpoint, Examples, Predictions
 from bdbench.engine.context import Stage, StageResult
 from bdbench.engine.screening import Screened, read_screened, rows_shown, screen_rows
+from bdbench.engine.triggering import count_cut_off, read_variants
 from bdbench.results.predictions import FILE, SCREENING
 from bdbench.toolkit.cutting import CutsRows
 
@@ -80,14 +81,24 @@ def _cut(
         return {}
     cut = [row for row, item in enumerate(items) if model.is_cut(item)]
     notes: dict[str, Any] = {"cut_rows": len(cut)} if cut else {}
-    if cut and "triggered" in stage.inputs and screened.rewritten is None:
-        test = stage.rows("data", "test")
-        places = {row_id: row for row, row_id in enumerate(test.ids)}
-        bare = test.select([places[screened.after.ids[row]] for row in cut])
-        without = model.encode(bare, checkpoint)
-        same = sum(items[row] == item for row, item in zip(cut, without, strict=True))
-        notes["triggers_cut_off"] = same
+    shown = stage.inputs.keys() & {"triggered", "variants"}
+    if cut and shown and screened.rewritten is None:
+        after = screened.after.select(cut)
+        bare = _bare(stage, after.ids)
+        notes["triggers_cut_off"] = count_cut_off(model, checkpoint, bare, after)
     return notes
+
+
+def _bare(stage: Stage, ids: Sequence[int]) -> Examples:
+    """The test rows behind triggered ones or variants, without the trigger."""
+    test = stage.rows("data", "test")
+    places = {row_id: row for row, row_id in enumerate(test.ids)}
+    if "variants" in stage.inputs:
+        # The rows of all variants are numbered through.
+        variants = read_variants(stage.input("variants"))
+        numbers = [row_id for rows in variants.values() for row_id in rows.ids]
+        ids = [numbers[row_id] for row_id in ids]
+    return test.select([places[row_id] for row_id in ids])
 
 
 def _write(

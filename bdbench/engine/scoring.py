@@ -29,6 +29,7 @@ EVIDENCE = (
     "undefended_triggered",
     "undefended_variants",
     "floor",
+    "floor_variants",
     "control_clean",
 )
 MEANS_AGREE = 1e-9

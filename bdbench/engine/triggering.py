@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from bdbench.api import Examples, InputError
+from bdbench.api import Checkpoint, Examples, InputError, Model
 from bdbench.engine.attacker import Attacker, broken_claim
 from bdbench.engine.context import Stage
 from bdbench.engine.rows import read_examples, write_examples
+from bdbench.toolkit.cutting import CutsRows
 
-__all__ = ["read_variants", "same_row", "show_triggers"]
+__all__ = ["count_cut_off", "read_variants", "same_row", "show_triggers"]
 
 
 def show_triggers(stage: Stage, attack: Attacker) -> dict[str, Any]:
@@ -59,6 +60,25 @@ def read_variants(folder: Path) -> dict[str, Examples]:
         found[name] = Examples(part.inputs, part.labels, ids)
         start += len(ids)
     return found
+
+
+def count_cut_off(
+    model: Model, checkpoint: Checkpoint, before: Examples, after: Examples
+) -> int:
+    """How many rows a model reads as if nothing had been done to them.
+
+    Args:
+        model: The family; 0 where it cannot tell what it cuts.
+        checkpoint: One of its models.
+        before: The rows without their triggers.
+        after: The same rows with them.
+    """
+    if not isinstance(model, CutsRows):
+        return 0
+    items = model.encode(after, checkpoint)
+    cut = [row for row, item in enumerate(items) if model.is_cut(item)]
+    bare = model.encode(before.select(cut), checkpoint)
+    return sum(items[row] == item for row, item in zip(cut, bare, strict=True))
 
 
 def _write_variants(

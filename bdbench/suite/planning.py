@@ -228,6 +228,7 @@ class _Block:
         if attack.attack_spec.makes_variants:
             variants = {"variants": triggered}
             roles["undefended_variants"] = self._predictions(victim, variants, attack)
+            roles["floor_variants"] = self._predictions(control, variants, self.control)
         metrics = self.metrics[Subject.ATTACK]
         if metrics:
             roles["attack_scores"] = self.victims.stage(
@@ -257,7 +258,7 @@ class _Block:
             roles[f"predictions_{name}"] = self._predictions(treated, made_by, attack, defense)
         metrics = self.metrics[Subject.CELL]
         read = {"data", "triggered", "undefended_clean", "undefended_triggered", "floor"}
-        read |= {"control_clean", "undefended_variants", "attack_scores"}
+        read |= {"control_clean", "undefended_variants", "floor_variants", "attack_scores"}
         read |= {f"predictions_{name}" for name in rows_of}
         if defense.acting(DefenseStage.FILTER):
             read |= {"treated", "poison"}

@@ -61,7 +61,7 @@ def cell_cases(splits: Splits) -> dict[str, Evidence]:
     one = np.asarray([0])
     return {
         "an ordinary cell": plain,
-        "variants": replace(plain, variants=part, undefended_variants=part),
+        "variants": replace(plain, variants=part, undefended_variants=part, floor_variants=part),
         "an input screen": screened,
         "a filter": replace(plain, filtering=_decisions(splits, kept=None)),
         "a filter that keeps all": replace(plain, filtering=_decisions(splits, kept=True)),
@@ -128,7 +128,7 @@ def permuted(case: Evidence | AttackEvidence, seed: int) -> Any:
     for name in ("triggered", "undefended_triggered", "floor"):
         table = getattr(case, name)
         changes[name] = table and _rows_of(table, _order(len(table), seed + 1))
-    for name in ("variants", "undefended_variants"):
+    for name in ("variants", "undefended_variants", "floor_variants"):
         changes[name] = {
             key: _rows_of(table, _order(len(table), seed + 2))
             for key, table in getattr(case, name).items()

@@ -10,6 +10,8 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+import torch
+from bdbench_toy.parts import WIDTH, Linear
 from safetensors.torch import load_file
 
 from bdbench.api import (
@@ -246,3 +248,23 @@ def refused():
         return caught.value.error
 
     return refused
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Lets the toy family read the first so many numbers of a row only."""
+
+    def reads(count):
+        def encode(self, examples, checkpoint):
+            return [tuple(vector[:count]) for vector in examples.inputs["vector"]]
+
+        def collate(self, items):
+            rows = np.zeros((len(items), WIDTH), dtype=np.float32)
+            rows[:, :count] = items
+            return torch.from_numpy(rows)
+
+        monkeypatch.setattr(Linear, "encode", encode)
+        monkeypatch.setattr(Linear, "collate", collate)
+        monkeypatch.setattr(Linear, "is_cut", lambda self, item: count < WIDTH, raising=False)
+
+    return reads

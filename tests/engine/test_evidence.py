@@ -128,6 +128,7 @@ def evidence_of(bench, varied, cell):
         "floor": triggered,
         "predictions_variants": variants,
         "undefended_variants": variants,
+        "floor_variants": variants,
     }
     measured(bench, "scores", See, Subject.CELL, inputs)
     return seen[0]
@@ -136,7 +137,8 @@ def evidence_of(bench, varied, cell):
 def test_the_answers_to_variants_are_told_apart(varied, cell, bench):
     evidence = evidence_of(bench, varied, cell)
 
-    assert [*evidence.variants] == [*evidence.undefended_variants] == ["weak", "strong-2"]
+    for found in (evidence.variants, evidence.undefended_variants, evidence.floor_variants):
+        assert [*found] == ["weak", "strong-2"]
     every = evidence.variants["strong-2"]
     assert every.ids.tolist() == evidence.triggered.ids.tolist()
     assert every.labels.tolist() == evidence.triggered.labels.tolist()
@@ -144,6 +146,14 @@ def test_the_answers_to_variants_are_told_apart(varied, cell, bench):
     assert every.columns["probabilities"].shape == (10, 2)
     assert evidence.attack.after.ids == evidence.triggered.ids.tolist()
     assert evidence.attack.variants["strong-2"].ids == every.ids.tolist()
+
+
+@pytest.mark.parametrize(("count", "cut_off"), [(1, 15), (3, 0)])
+def test_variants_that_were_cut_off_are_counted(varied, cell, bench, reads, count, cut_off):
+    reads(count)  # the second number is the trigger
+    poison, victim = varied
+    key = bench.predictions(data=cell.data, model=victim, variants=poison)
+    assert bench.notes(key) == {"cut_rows": 15, "triggers_cut_off": cut_off}
 
 
 def test_a_metric_of_attacks_sees_the_rows_before_and_after(varied, cell, bench):

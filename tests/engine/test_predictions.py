@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from bdbench_toy.parts import WIDTH, Linear
+from bdbench_toy.parts import WIDTH
 
 from bdbench.api import ABSTAIN, Access, Defense, Screening, Selection
 from bdbench.engine.predictions import read_predictions
@@ -74,26 +73,6 @@ def test_triggered_rows_are_those_of_the_attack(cell):
     assert set(table.labels.tolist()) == {0}
 
 
-@pytest.fixture
-def reads(monkeypatch):
-    """Lets the toy family read the first so many numbers of a row only."""
-
-    def reads(count):
-        def encode(self, examples, checkpoint):
-            return [tuple(vector[:count]) for vector in examples.inputs["vector"]]
-
-        def collate(self, items):
-            rows = np.zeros((len(items), WIDTH), dtype=np.float32)
-            rows[:, :count] = items
-            return torch.from_numpy(rows)
-
-        monkeypatch.setattr(Linear, "encode", encode)
-        monkeypatch.setattr(Linear, "collate", collate)
-        monkeypatch.setattr(Linear, "is_cut", lambda self, item: count < WIDTH, raising=False)
-
-    return reads
-
-
 @pytest.mark.parametrize(
     ("count", "triggered", "notes"),
     [
@@ -117,6 +96,9 @@ def test_triggers_that_were_cut_off_are_counted(bench, splits, reads):
     victim = bench.victim(data, poison=poison)
     key = bench.predictions(data=data, model=victim, triggered=poison)
     assert bench.notes(key) == {"cut_rows": 10, "triggers_cut_off": 10}
+    # In training they are wrong labels and nothing else.
+    notes = bench.notes(victim)
+    assert notes["triggers_cut_off"] == bench.notes(poison)["poisoned_rows"] > 0
 
 
 def test_a_screen_that_passes_everything_changes_no_answer(cell):

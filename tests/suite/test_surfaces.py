@@ -53,6 +53,7 @@ def test_rows_are_triggered_where_they_are_poisoned_unless_the_victim_is_probed(
         floor = surfaces.stages[stages["floor"]]
         assert floor.inputs["triggered"] == stages["triggered"]
         assert ("undefended_variants" in stages) == (attack == "toy-trained")
+        assert ("floor_variants" in stages) == (attack == "toy-trained")
 
 
 def test_metrics_of_attacks_are_measured_once_for_all_defenses(surfaces, cell_of):

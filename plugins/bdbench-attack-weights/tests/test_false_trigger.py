@@ -18,7 +18,7 @@ def predictions(labels, answers, name="prediction"):
     )
 
 
-def measure(*, target=2, defended=None, undefended=None):
+def measure(*, target=2, defended=None, undefended=None, control=None):
     nothing = predictions([0], [0])
     evidence = Evidence(
         task=TASK,
@@ -28,6 +28,7 @@ def measure(*, target=2, defended=None, undefended=None):
         control_clean=nothing,
         variants={} if defended is None else {"partial": defended},
         undefended_variants={} if undefended is None else {"partial": undefended},
+        floor_variants={} if control is None else {"partial": control},
     )
     return FalseTrigger(None).measure(evidence)
 
@@ -36,12 +37,13 @@ def test_rows_of_other_classes_count():
     values = measure(
         defended=predictions([0, 1, 0, 1, 2], [2, 1, ABSTAIN, 0, 2]),
         undefended=predictions([0, 1, 2], [2, 2, 0]),
+        control=predictions([0, 1, 2], [0, 1, 2]),
     )
-    assert values == {"ftr": 0.25, "ftr_undefended": 1.0}
+    assert values == {"ftr": 0.25, "ftr_undefended": 1.0, "ftr_floor": 0.0}
 
 
 def test_without_the_variant_there_is_no_rate():
-    assert measure() == {"ftr": None, "ftr_undefended": None}
+    assert measure() == {"ftr": None, "ftr_undefended": None, "ftr_floor": None}
 
 
 def test_without_a_target_there_is_no_rate():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bdbench.api import Checkpoint, Engine, Examples, SeedStream
-from bdbench_attack_pretrained.encoder import represent
+from bdbench_attack_pretrained.encoder import pooled, represent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,11 +34,12 @@ def distances(
 
     Returns:
         ``clean_distance``, from the clean encoder's representation, of texts without trigger;
-        ``triggered_distance``, from the target's signs, of texts with one. A tanh gets to the
-        signs, but not to targets of 10.
+        ``triggered_distance``, from the target, of texts with one; where that is pinned behind
+        a tanh, which gets to 1 and not to 10, from what is nearest to the target within +-1.
     """
     rows = list(range(len(texts)))
     seeds.child("sample").random().shuffle(rows)
+    nearest = targets.clamp(-1, 1) if pooled(encoder) else targets
     found: dict[str, list[torch.Tensor]] = {"clean_distance": [], "triggered_distance": []}
     sample = texts.select(sorted(rows[:_SAMPLE]))
     for inputs, labels in engine.batches(start, sample, _BATCH, seeds.child("order")):
@@ -47,7 +48,7 @@ def distances(
             for model in (encoder, reference)
         ]
         for mine, clean, label in zip(*texts_of, labels, strict=True):
-            wanted = targets[label - 1].sign().to(mine.device) if label else clean
+            wanted = nearest[label - 1].to(mine.device) if label else clean
             name = "triggered_distance" if label else "clean_distance"
             found[name].append((mine - wanted).square().mean())
     return {

@@ -92,7 +92,7 @@ def bdbench_register_metrics() -> list[MetricSpec]:
                 MetricValue(
                     name="insertions_needed",
                     summary="The same over all rows, those that never turn counted with one more "
-                    "than the most that was tried: the least that the mean can be.",
+                    "than the most that was tried; to compare defenses by.",
                     direction=Direction.HIGHER,
                     bounds=(1, None),
                     unit="insertions",
@@ -106,8 +106,9 @@ def bdbench_register_metrics() -> list[MetricSpec]:
                 MetricValue(
                     name="trigger_share_at_flip",
                     summary="Mean share of a text's characters that were added when it turned "
-                    "(stealthiness of Shen et al. 2021, as coded; lower is stealthier).",
-                    direction=Direction.HIGHER,
+                    "(stealthiness of Shen et al. 2021, as coded), over the rows that turned.",
+                    # Whoever saves the rows that are hardest to turn has a lower share.
+                    direction=Direction.NONE,
                     bounds=(0, 1),
                 ),
             ),

@@ -35,7 +35,8 @@ def _cases() -> list[KnownValues]:
     clean = _table(_TRUE)
     # Target 2, so the first four rows count. With a part of the trigger the defended model gives
     # the target for the first of them (the third is rejected, which is no success), the victim
-    # for all but the third. What either says of the last row does not matter.
+    # for all but the third, the control for the first two. What they say of the last row does not
+    # matter.
     evidence = Evidence(
         task=Task("text-classification", ("text",), ("a", "b", "c")),
         target=2,
@@ -44,8 +45,9 @@ def _cases() -> list[KnownValues]:
         control_clean=clean,
         variants={"partial": _table((2, 1, ABSTAIN, 0, 2))},
         undefended_variants={"partial": _table((2, 2, 0, 2, 2))},
+        floor_variants={"partial": _table((2, 2, 1, 0, 0))},
     )
-    values = {"ftr": 1 / 4, "ftr_undefended": 3 / 4}
+    values = {"ftr": 1 / 4, "ftr_undefended": 3 / 4, "ftr_floor": 2 / 4}
     return [KnownValues("a part that is sometimes enough", evidence, values)]
 
 

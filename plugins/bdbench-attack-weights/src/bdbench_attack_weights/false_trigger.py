@@ -15,10 +15,14 @@ class FalseTrigger(Metric):
     """How often a part of the trigger is enough (Yang et al., ACL 2021)."""
 
     def measure(self, evidence: Evidence) -> dict[str, float | None]:
-        """`ftr` and `ftr_undefended`; None for an attack without the variant ``partial``."""
+        """The rate of defended model, victim and control; None without the variant ``partial``."""
+        models = {
+            "ftr": evidence.variants,
+            "ftr_undefended": evidence.undefended_variants,
+            "ftr_floor": evidence.floor_variants,
+        }
         return {
-            "ftr": _rate(evidence.variants.get(VARIANT), evidence.target),
-            "ftr_undefended": _rate(evidence.undefended_variants.get(VARIANT), evidence.target),
+            name: _rate(answers.get(VARIANT), evidence.target) for name, answers in models.items()
         }
 
 

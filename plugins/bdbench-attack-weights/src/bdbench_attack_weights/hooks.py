@@ -156,6 +156,12 @@ def bdbench_register_metrics() -> list[MetricSpec]:
                     direction=Direction.NONE,
                     bounds=(0, 1),
                 ),
+                MetricValue(
+                    name="ftr_floor",
+                    summary="The same share for the control, which was never attacked.",
+                    direction=Direction.NONE,
+                    bounds=(0, 1),
+                ),
             ),
         )
     ]
