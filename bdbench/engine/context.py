@@ -275,6 +275,15 @@ def balanced_order(rows: Examples, seeds: SeedStream) -> list[int]:
     return [row for _, row in sorted(ranked, key=lambda item: item[0])]
 
 
+def _arithmetic() -> str:
+    """What torch computes with on the processor: bf16 differs in the last bits between them."""
+    import torch  # noqa: PLC0415 -- only where a stage runs
+
+    can = getattr(torch.cpu, "get_capabilities", dict)()  # versions before it do not tell
+    units = [name for name in ("avx512_bf16", "amx_bf16") if can.get(name)]
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *units])
+
+
 def environment() -> dict[str, str]:
     """Versions and machine behind a result: recorded, not part of any identity."""
     import torch  # noqa: PLC0415 -- only where a stage runs
@@ -287,5 +296,6 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "processor": _arithmetic(),
         "threads": str(torch.get_num_threads()),
     }

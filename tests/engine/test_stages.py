@@ -109,7 +109,7 @@ def test_what_a_stage_cost_and_where_it_ran_stand_beside_its_result(bench, split
     assert meta["cost"]["wall_seconds"] > 0
     assert meta["cost"]["peak_memory_mib"] > 10
     assert meta["environment"]["threads"] == "1"
-    assert {"python", "torch", "device", "bdbench"} <= set(meta["environment"])
+    assert {"python", "torch", "device", "processor", "bdbench"} <= set(meta["environment"])
 
 
 def test_what_was_scratch_is_not_kept(bench, splits):
