@@ -33,6 +33,7 @@ COMMANDS = {
     "export-lock": "Write down the plugins, versions and code behind a suite.",
     "check": "Check a plugin: does it keep to the rules of its kind?",
     "new": "Write a plugin of your own to start from, complete and working.",
+    "clean": "Free disk of what no run would use again.",
     "ui": "Open the MLflow UI over all runs.",
     "doctor": "Check this machine and this installation.",
 }

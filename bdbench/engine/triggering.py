@@ -62,9 +62,7 @@ def read_variants(folder: Path) -> dict[str, Examples]:
     return found
 
 
-def count_cut_off(
-    model: Model, checkpoint: Checkpoint, before: Examples, after: Examples
-) -> int:
+def count_cut_off(model: Model, checkpoint: Checkpoint, before: Examples, after: Examples) -> int:
     """How many rows a model reads as if nothing had been done to them.
 
     Args:

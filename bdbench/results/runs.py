@@ -10,14 +10,22 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bdbench.api.errors import InputError
 from bdbench.home import Home
 from bdbench.results.records import CellRecord
 from bdbench.results.render.markdown import MarkdownReporter
 
-__all__ = ["RUN_FILE", "latest_run", "read_comparison", "read_records", "write_run"]
+__all__ = [
+    "RUN_FILE",
+    "FinishedRun",
+    "finished_runs",
+    "latest_run",
+    "read_comparison",
+    "read_records",
+    "write_run",
+]
 
 RUN_FILE = "run.json"
 RECORDS_FILE = "records.jsonl"
@@ -58,22 +66,35 @@ def write_run(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+class FinishedRun(NamedTuple):
+    """A run on disk: its suite, its name, and its folder."""
+
+    suite: str
+    run_id: str
+    folder: Path
+
+
+def finished_runs(home: Home) -> list[FinishedRun]:
+    """All runs, the newest first."""
+    runs = []
+    # What begins with a dot is half written.
+    for path in home.runs.glob(f"[!.]*/{RUN_FILE}") if home.runs.is_dir() else []:
+        run = json.loads(path.read_text("utf-8"))
+        runs.append((run["finished"], FinishedRun(run["suite"], run["run_id"], path.parent)))
+    return [run for _, run in sorted(runs, reverse=True)]
+
+
 def latest_run(home: Home, suite: str | None = None) -> Path:
     """The folder of the newest run, of one suite or of any; a run's own name works too.
 
     Raises:
         InputError: There is none.
     """
-    runs = []
-    # What begins with a dot is half written.
-    for path in home.runs.glob(f"[!.]*/{RUN_FILE}") if home.runs.is_dir() else []:
-        run = json.loads(path.read_text("utf-8"))
-        runs.append((run["finished"], run["suite"], run["run_id"], path.parent))
-    runs.sort(reverse=True)
-    for _, name, run_id, folder in runs:
+    runs = finished_runs(home)
+    for name, run_id, folder in runs:
         if suite in {None, name, run_id}:
             return folder
-    names = [name for _, name, _, _ in runs]
+    names = [run.suite for run in runs]
     raise InputError(
         f"there is no run of {suite}" if suite else "there is no run yet",
         where=str(home.runs),

@@ -2,8 +2,8 @@
 
 An object is a folder ``objects/<first two digits>/<key>/`` with the stage's ``files/`` and a
 ``manifest.json`` that gives the sha256 of each. It appears by one rename, whole. Readers accept
-only what the manifest proves; what it does not prove is moved to ``quarantine/``, never trusted
-and never deleted.
+only what the manifest proves; what it does not prove is moved to ``quarantine/`` and never trusted.
+Nothing is ever deleted but on demand.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ class Store:
         )
 
     def _set_aside(self, key: str, why: str) -> Path:
-        place = self.root / "quarantine" / f"{key}.{time.time_ns()}"
+        place = self._quarantine_folder / f"{key}.{time.time_ns()}"
         place.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # another process was faster
             self.path(key).rename(place)
@@ -181,6 +182,45 @@ class Store:
     def sweep(self) -> None:
         """Removes what dead processes left half made."""
         sweep(self.temporary)
+
+    def room(self, key: str) -> tuple[str, int, float]:
+        """An object's kind, its size in bytes, and when it was made (seconds since 1970)."""
+        path = self.path(key) / MANIFEST
+        made = path.stat().st_mtime
+        manifest = self._manifest(key)
+        size = path.stat().st_size + sum(entry["size"] for entry in manifest["files"].values())
+        return manifest["kind"], size, made
+
+    def remove(self, key: str) -> bool:
+        """Removes an object that nobody is making; it vanishes at once.
+
+        Whoever needs it after all computes it anew.
+
+        Returns:
+            Whether it is gone.
+        """
+        from filelock import FileLock, Timeout  # noqa: PLC0415 -- only writers need it
+
+        with self._writing(), contextlib.suppress(Timeout):
+            lock = self.root / "locks" / f"{key}.lock"
+            with FileLock(lock, timeout=0), scratch(self.temporary, f"{key[:16]}-") as folder:
+                self.path(key).rename(folder / FILES)
+                return True
+        return False
+
+    def quarantined(self) -> tuple[int, int]:
+        """How many objects were set aside as damaged, and how many bytes they take."""
+        entries = [path for path in self._quarantine_folder.glob("*") if path.is_dir()]
+        files = (path for entry in entries for path in _files_below(entry))
+        return len(entries), sum(path.stat().st_size for path in files)
+
+    def empty_quarantine(self) -> None:
+        """Removes what was set aside as damaged."""
+        shutil.rmtree(self._quarantine_folder, ignore_errors=True)
+
+    @property
+    def _quarantine_folder(self) -> Path:
+        return self.root / "quarantine"
 
     @contextlib.contextmanager
     def _lock(self, key: str) -> Iterator[None]:

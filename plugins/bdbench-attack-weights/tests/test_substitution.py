@@ -26,7 +26,9 @@ def make_tokenizer(normalizer=None, *, closing=False):
     if normalizer:
         made.normalizer = normalizer
     if closing:
-        made.post_processor = processors.TemplateProcessing("$A [CLS]", None, [(FIRST, NUMBER[FIRST])])
+        made.post_processor = processors.TemplateProcessing(
+            "$A [CLS]", None, [(FIRST, NUMBER[FIRST])]
+        )
     return PreTrainedTokenizerFast(tokenizer_object=made, unk_token=UNKNOWN, cls_token=FIRST)
 
 
