@@ -89,7 +89,13 @@ def test_an_unlisted_plugin_is_refused_and_the_near_miss_told():
 
     assert error.what == "the registry does not list this plugin"
     assert error.next.startswith(f"did you mean {NAME}?")
-    assert "--unlisted" in error.next
+    assert "`bdbench plugins install bdbench-defence-fake==1.0 --unlisted`" in error.next
+
+
+def test_the_whole_command_for_an_unlisted_plugin_is_told_at_once():
+    error = refuse(Request("bdbench-else"))
+
+    assert error.next.endswith("`bdbench plugins install bdbench-else==VERSION --unlisted`")
 
 
 def test_an_unlisted_plugin_is_planned_when_that_is_said():
@@ -171,9 +177,11 @@ def test_a_folder_named_like_a_plugin_is_not_meant_by_its_name(tmp_path, monkeyp
 
 @pytest.mark.parametrize("name", ["torch", "bdbench", "numpy", "pluggy", "Torch"])
 def test_what_is_installed_and_no_plugin_is_never_moved(name):
-    error = refuse(Request(f"{name}==0.1", unlisted=True))
+    # Nor is any way named first that would end here too.
+    for wanted, unlisted in ((f"{name}==0.1", True), (name, True), (name, False)):
+        error = refuse(Request(wanted, unlisted=unlisted))
 
-    assert "no plugin: it is not touched" in error.what
+        assert "no plugin: it is not touched" in error.what
 
 
 def test_not_even_if_a_registry_lists_it():
