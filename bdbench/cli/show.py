@@ -72,10 +72,10 @@ def _named(host: Host, name: str, kind: str | None) -> list[Component]:
             errors.append(error)
     if kind:
         raise errors[0]
-    for error in errors:
-        # It knows a plugin that would bring it, and thus of which kind it is.
-        if "`bdbench plugins" in error.next:
-            raise error
+    # It knows a plugin that would bring it, and thus of which kind it is.
+    knowing = next((item for item in errors if "`bdbench plugins" in item.next), None)
+    if knowing is not None:
+        raise knowing
     close = meant(name, (item.spec.name for item in host.components()))
     raise PluginError(
         "there is no component of this name",
