@@ -16,5 +16,6 @@ class RemovedInApi2Warning(DeprecationWarning):
     """Something that API 2.0 will not have.
 
     pytest shows it, and ``python -W default -m bdbench plugins`` does; the users of a plugin,
-    who cannot mend it, are left in peace.
+    who cannot mend it, are left in peace. Filters name it in full,
+    ``bdbench.api.deprecated.RemovedInApi2Warning``.
     """

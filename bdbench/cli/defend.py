@@ -26,7 +26,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command("defend")
 @click.argument("checkpoint", type=FOLDER)
 @click.option(
-    "--defense", "names", multiple=True, required=True, help="A defense; several act in order."
+    "--defense", "names", multiple=True, required=True, help="A repair; several act in order."
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @click.option(
@@ -63,7 +63,10 @@ def defend(
     precision: str,
     as_json: bool,  # noqa: FBT001 -- click passes options by name
 ) -> int:
-    """Apply defenses to CHECKPOINT, a classifier as transformers saves it, and write OUT.
+    """Apply repairs to CHECKPOINT, a classifier as transformers saves it, and write OUT.
+
+    A repair is a defense that changes the model: `bdbench show NAME` tells the stages of each.
+    Filters of training data and screens of inputs are for suites.
 
     CHECKPOINT may also be a LoRA adapter, which `merge` merges with others.
 

@@ -20,11 +20,11 @@ __all__ = ["leaderboard"]
 @click.argument("suite", metavar="[SUITE|RUN]", required=False)
 @home_option
 @click.option(
-    "--format", "reporter", default="bdbench/table", help="A reporter: see `bdbench list`."
+    "--format", "reporter", metavar="NAME", help="A reporter, else `table`: see `bdbench list`."
 )
-@click.option("--json", "reporter", flag_value="bdbench/json", help="Everything, as JSON.")
-@click.option("--csv", "reporter", flag_value="bdbench/csv", help="Full precision, as CSV.")
-@click.option("--markdown", "reporter", flag_value="bdbench/markdown", help="As a Markdown table.")
+@click.option("--json", is_flag=True, help="Everything, as JSON.")
+@click.option("--csv", is_flag=True, help="Full precision, as CSV.")
+@click.option("--markdown", is_flag=True, help="As a Markdown table.")
 @click.option(
     "--fail-if",
     "conditions",
@@ -40,14 +40,16 @@ __all__ = ["leaderboard"]
 def leaderboard(
     suite: str | None,
     home: str | None,
-    reporter: str,
+    reporter: str | None,
     conditions: tuple[str, ...],
     attacks: tuple[str, ...],
     defenses: tuple[str, ...],
+    **flags: bool,
 ) -> int:
     """Show the newest comparison, of SUITE (or of one run by its name) or of any suite."""
     if (attacks or defenses) and not conditions:
         raise click.UsageError("--attack and --defense say what --fail-if is about: give that too")
+    reporter = _chosen(reporter, [name for name, given in flags.items() if given])
     _, comparison = find_comparison(resolve_home(home), suite)
     checks = [parse_check(text, comparison) for text in conditions]
     rows = chosen_rows(comparison, attacks, defenses) if checks else []
@@ -64,3 +66,15 @@ def leaderboard(
     if told:
         say("\n".join(told))
     return Exit.CHECK_FAILED if broken else Exit.OK
+
+
+def _chosen(reporter: str | None, flags: list[str]) -> str:
+    """The one reporter that is asked for.
+
+    Raises:
+        click.UsageError: It is more than one; none of them would be the right one to leave out.
+    """
+    asked = [*([] if reporter is None else [f"--format {reporter}"]), *(f"--{it}" for it in flags)]
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(asked)}: give one format")
+    return f"bdbench/{flags[0]}" if flags else reporter or "bdbench/table"

@@ -15,6 +15,7 @@ from bdbench.cli.options import as_json, common, echo_json, home_option, make_ho
 from bdbench.home import Home, resolve_home
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
+from bdbench.host.plugins import Component
 from bdbench.results.render.cells import visible
 from bdbench.store.objects import Store
 from bdbench.suite.load import load_suite
@@ -25,7 +26,7 @@ from bdbench.suite.reader import parse_value
 from bdbench.suite.resolve import ResolvedSuite, resolve
 
 if TYPE_CHECKING:
-    from bdbench.api import Executor
+    from bdbench.api import ComponentConfig, Executor
     from bdbench.execution.run import RunResult
 
 __all__ = ["run"]
@@ -127,9 +128,11 @@ def run(
     if not plan.cells:
         say("nothing to run: no cell of the suite passes the filters")
         return Exit.NOTHING_TO_RUN
+    # A plan tells of mistakes in it, too.
+    component, config = _configured(host, executor, executor_settings, workers)
     if plan_only:
         return _show_plan(plan, place, as_json=as_json)
-    chosen = _executor(host, executor, executor_settings, workers)
+    chosen: Executor = host.load_class(component)(config)
     result = _run(plan, host, place, chosen, display)
     return _report(result, plan, place, suite, as_json=as_json)
 
@@ -156,7 +159,10 @@ def _wanted(resolved: ResolvedSuite, filters: Mapping[str, tuple[str, ...]]) -> 
     )
 
 
-def _executor(host: Host, name: str, settings: tuple[str, ...], workers: int | None) -> Executor:
+def _configured(
+    host: Host, name: str, settings: tuple[str, ...], workers: int | None
+) -> tuple[Component, ComponentConfig]:
+    """The executor and its settings; nothing of it is started yet."""
     component = host.find("executor", name, where="--executor")
     values: dict[str, Any] = {} if workers is None else {"workers": workers}
     for setting in settings:
@@ -164,9 +170,7 @@ def _executor(host: Host, name: str, settings: tuple[str, ...], workers: int | N
         if not separator:
             raise click.UsageError(f"--executor-set {setting}: write KEY=VALUE")
         values[key] = parse_value(text, "--executor-set")
-    config = configure(host, component, values, where=f"--executor {name}")
-    executor: Executor = host.load_class(component)(config)
-    return executor
+    return component, configure(host, component, values, where=f"--executor {name}")
 
 
 def _run(plan: Plan, host: Host, home: Home, executor: Executor, display: str) -> RunResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any, get_args
 
 import click
@@ -15,18 +14,23 @@ from bdbench.api import (
     ComponentConfig,
     DefenseConfig,
     DefenseSpec,
+    Direction,
     MetricSpec,
     PluginError,
 )
 from bdbench.cli.listing import KINDS
 from bdbench.cli.options import as_json, common, echo_json, make_host
 from bdbench.host.catalog import Host
+from bdbench.host.names import meant
 from bdbench.host.plugins import Component
 from bdbench.results.render.cells import visible
 from bdbench.suite.load import suite_file
 from bdbench.suite.schema import SuiteFields
 
 __all__ = ["show"]
+
+PATHS = {"path", "file-path", "directory-path"}
+"""What pydantic calls text that is one."""
 
 
 @click.command("show")
@@ -66,22 +70,19 @@ def _named(host: Host, name: str, kind: str | None) -> list[Component]:
             host.find(candidate, name)
         except PluginError as error:
             errors.append(error)
-    names = [item.spec.name for item in host.components(kind)]
-    nearest = [f"write {close!r}" for close in get_close_matches(name, names, n=1, cutoff=0.5)]
-
-    def helpfulness(error: PluginError) -> tuple[bool, bool]:
-        """Whether it knows a plugin that would bring it, or the nearest name of all."""
-        return "`bdbench plugins" in error.next, error.next in nearest
-
-    best = max(errors, key=helpfulness)
-    if any(helpfulness(best)) or kind:
-        raise best
+    if kind:
+        raise errors[0]
+    # It knows a plugin that would bring it, and thus of which kind it is.
+    knowing = next((item for item in errors if "`bdbench plugins" in item.next), None)
+    if knowing is not None:
+        raise knowing
+    close = meant(name, (item.spec.name for item in host.components()))
     raise PluginError(
         "there is no component of this name",
         where="show",
-        found=name,
+        found=repr(name),
         expected=f"the name of one, of any kind ({', '.join(kinds)})",
-        next="see `bdbench list`",
+        next=f"write {' or '.join(map(repr, close))}" if close else "see `bdbench list`",
     )
 
 
@@ -116,7 +117,9 @@ def _print(host: Host, component: Component) -> None:
         _echo(f"needs: {_needs(spec, model)}", "  ")
     if isinstance(spec, MetricSpec):
         for value in spec.values:
-            _echo(f"{value.name} ({value.direction} is better): {value.summary}", "  ")
+            none = value.direction is Direction.NONE
+            better = "neither way is better" if none else f"{value.direction} is better"
+            _echo(f"{value.name} ({better}): {value.summary}", "  ")
     if spec.kind == "suite":
         _echo_lines("\n" + suite_file(host, component.full_name).read_text("utf-8"))
     if model:
@@ -176,10 +179,13 @@ def _shown(value: Any) -> str:
 def _allowed(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
     if "anyOf" in schema:
         return " or ".join(_allowed(option) for option in schema["anyOf"])
     names = {"integer": "whole number", "string": "text", "array": "list", "null": "null"}
     kind = names.get(schema.get("type", ""), schema.get("type", "any"))
+    kind = "path" if schema.get("format") in PATHS else kind
     limits = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     ranges = " and ".join(f"{sign} {schema[key]}" for key, sign in limits.items() if key in schema)
     return f"{kind} {ranges}".strip()

@@ -19,6 +19,7 @@ import numpy as np
 
 from bdbench.api import (
     Checkpoint,
+    ComponentSpec,
     DefenderView,
     DefenseConfig,
     DefenseSpec,
@@ -278,13 +279,15 @@ def _apply(
     config = configure(host, component, values, where=f"--set {name}")
     needs = spec.needs if isinstance(spec, DefenseSpec) else Needs()
     needs = config.needs(needs) if isinstance(config, DefenseConfig) else needs
-    if not isinstance(spec, DefenseSpec) or spec.stages != {DefenseStage.REPAIR}:
+    if not _repairs(spec):
+        stages = ", ".join(sorted(spec.stages)) if isinstance(spec, DefenseSpec) else ""
+        repairs = sorted({item.spec.name for item in host.components() if _repairs(item.spec)})
         raise InputError(
             "this defense does not repair a model",
-            where=name,
-            found=", ".join(spec.stages) if isinstance(spec, DefenseSpec) else "no stage",
-            expected="a defense of the stage repair",
-            next="see `bdbench list --kind defense`",
+            where=f"--defense {name}",
+            found=f"stage {stages}" if stages else "no stage: it does nothing",
+            expected=f"a repair: one of {', '.join(repairs)}" if repairs else "a repair",
+            next="`bdbench show NAME` tells what each needs",
         )
     _check_given(name, needs, given, spec.works_for(given.task.name))
     base = None
@@ -311,6 +314,11 @@ def _apply(
     repair = host.load_class(component)(config).repair(checkpoint, view)
     check_weight_files(repair.checkpoint, name)
     return repair.checkpoint, dict(repair.notes)
+
+
+def _repairs(spec: ComponentSpec) -> bool:
+    """Whether it is a defense that repairs, and nothing else: rows to filter or screen are none."""
+    return isinstance(spec, DefenseSpec) and spec.stages == {DefenseStage.REPAIR}
 
 
 def _check_given(name: str, needs: Needs, given: Given, fits: bool) -> None:  # noqa: FBT001

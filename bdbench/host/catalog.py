@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -14,7 +13,7 @@ import pluggy
 from bdbench.api import hooks
 from bdbench.api.errors import PluginError
 from bdbench.api.specs import AttackSpec, ComponentSpec, DefenseSpec, DefenseStage, Surface
-from bdbench.host.names import called
+from bdbench.host.names import called, meant
 from bdbench.host.plugins import (
     Component,
     Discovered,
@@ -92,7 +91,7 @@ class Host:
         raise self._unknown(kind, name, where, [item.spec.name for item in of_kind])
 
     def _unknown(self, kind: str, name: str, where: str, known: list[str]) -> PluginError:
-        close = get_close_matches(name, known, n=1, cutoff=0.5)
+        close = meant(name, known)
         what = f"no installed plugin brings {_article(kind)} named {name!r}"
         entry = next((item for item in known_plugins() if f"{kind}:{name}" in item.provides), None)
         if entry is None:
@@ -105,7 +104,9 @@ class Host:
                 where=where,
                 found=repr(name),
                 expected=f"one of {', '.join(sorted(set(known)))}" if known else "a plugin for it",
-                next=f"write {close[0]!r}" if close else f"see `bdbench list --kind {kind}`",
+                next=f"write {' or '.join(map(repr, close))}"
+                if close
+                else f"see `bdbench list --kind {kind}`",
             )
         return self._not_brought(what, where, entry)
 

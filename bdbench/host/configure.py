@@ -68,7 +68,8 @@ def validate(model: type[M], values: Mapping[str, Any], *, where: str, hint: str
 
 
 def _explain(model: type[BaseModel], errors: list[Any], *, where: str, hint: str) -> InputError:
-    error = errors[0]
+    # Whoever wrote `model:` lacks `models`, too: the key that is there shows what was meant.
+    error = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
     location = [str(part) for part in error["loc"]]
     place = ".".join([*([where] if where else []), *location])
     more = f" ({len(errors) - 1} more after it)" if len(errors) > 1 else ""

@@ -83,8 +83,13 @@ def _tree_digest(files: list[tuple[str, Path]]) -> str:
     return digest.hexdigest()
 
 
-def content_digest(path: Path, *, where: str) -> str:
+def content_digest(path: Path, *, where: str, start: Path | None = None) -> str:
     """The digest of what a file, or every file below a folder, holds.
+
+    Args:
+        path: The file or folder.
+        where: The setting that names it, for the message.
+        start: Where relative paths start, for the message.
 
     Raises:
         InputError: There is no such file, or it cannot be read.
@@ -104,7 +109,7 @@ def content_digest(path: Path, *, where: str) -> str:
             where=f"{where}: {path}",
             found=error.strerror or str(error),
             expected="a readable file or folder",
-            next="correct the path; relative ones start at the suite's folder",
+            next="correct the path" + (f"; relative ones start in {start}" if start else ""),
         ) from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-__all__ = ["called", "nearest", "nobody", "resembled"]
+__all__ = ["called", "meant", "nearest", "nobody", "resembled"]
 
 PREFIX = "bdbench-"
 ALIKE = 0.85
@@ -14,6 +14,8 @@ ALIKE_WHOLE = 0.9
 """The same for names with their prefix: what they have in common by custom counts for less."""
 MEANT = 0.6
 """How alike a name is to what somebody who wrote it may have meant."""
+MEANT_COMPONENT = 0.65
+"""The same for components, whose names are short: half of the letters are soon alike."""
 
 
 def _normal(name: str) -> str:
@@ -38,6 +40,18 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     ending = [item for item in by_normal if item.endswith(f"-{normal}")]
     found = [*ending, *close]
     return by_normal[found[0]] if found else None
+
+
+def meant(name: str, known: Iterable[str]) -> list[str]:
+    """The names of components that were meant: those that begin so, else the one that resembles.
+
+    Args:
+        name: What was written, which is none of them.
+        known: The names that there are.
+    """
+    names = sorted(set(known))
+    begun = [item for item in names if name and item.startswith(name)]
+    return begun or get_close_matches(name, names, n=1, cutoff=MEANT_COMPONENT)
 
 
 def nobody(name: str, known: Iterable[str]) -> str:

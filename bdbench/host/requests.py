@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -19,6 +17,7 @@ from bdbench.home import expanded
 from bdbench.host.digest import HOST_DISTRIBUTION
 from bdbench.host.files import sha256_of
 from bdbench.host.installed import find_distribution, is_plugin
+from bdbench.host.projects import read_project
 from bdbench.host.registry import Listed, Needed, Pin, Registry
 from bdbench.host.requirements import is_same_version, unmet
 from bdbench.host.wheels import read_wheel
@@ -193,14 +192,17 @@ def _split(wanted: str) -> tuple[str, str]:
 
 
 def _unlisted(request: Request, name: str, version: str, registry: Registry) -> Target:
+    # Before any way to install it is named, which would end here too.
+    _refuse_what_is_no_plugin(name)
     close = registry.resembling(name)
     if not request.unlisted:
         known = f"did you mean {close.distribution}? " if close else ""
+        command = f"bdbench plugins install {name}=={version or 'VERSION'} --unlisted"
         raise PluginError(
             "the registry does not list this plugin",
             where=name,
             expected="the name of a plugin that `bdbench plugins search` finds",
-            next=f"{known}If you trust its authors with your files, add --unlisted",
+            next=f"{known}If you trust its authors with your files, `{command}`",
         )
     if not version:
         raise PluginError(
@@ -290,7 +292,7 @@ def _check_digest(path: Path, sha256: str, files: str, pin: Pin) -> None:
 
 
 def _folder(path: Path, registry: Registry) -> Target:
-    project = _project(path)
+    project = read_project(path)
     name = canonicalize_name(str(project["name"]))
     if hooks.ENTRY_POINT_GROUP not in project.get("entry-points", {}):
         raise _no_plugin(str(path))
@@ -316,27 +318,6 @@ def _folder(path: Path, registry: Registry) -> Target:
     return target
 
 
-def _project(path: Path) -> dict[str, Any]:
-    file = path / "pyproject.toml"
-    try:
-        found = tomllib.loads(file.read_text("utf-8"))
-        project = found["project"]
-        if isinstance(project["name"], str):
-            return dict(project)
-        problem = "a name that is no text"
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problem = str(error)
-    except (KeyError, TypeError):
-        problem = "no name"
-    raise PluginError(
-        "this is not the folder of a plugin",
-        where=str(file),
-        found=problem,
-        expected="a pyproject.toml with [project] and a name, or a file .whl",
-        next="`bdbench new` makes such a folder",
-    )
-
-
 def _no_plugin(where: str) -> PluginError:
     return PluginError(
         "this is not a plugin of bdbench",
@@ -353,15 +334,7 @@ def check_target(target: Target) -> None:
     Raises:
         PluginError: Says which.
     """
-    installed = find_distribution(target.distribution)
-    if target.distribution == HOST_DISTRIBUTION or (installed and not is_plugin(installed)):
-        raise PluginError(
-            "this is installed and is no plugin: it is not touched",
-            where=target.distribution,
-            found=f"version {installed.version}" if installed else "",
-            expected="a plugin",
-            next="use pip or uv, if you mean to change it",
-        )
+    _refuse_what_is_no_plugin(target.distribution)
     if target.entry and not target.entry.supports(API_VERSION):
         raise PluginError(
             "this plugin is for another API of bdbench",
@@ -369,6 +342,18 @@ def check_target(target: Target) -> None:
             found=f"API {API_VERSION} here",
             expected=target.entry.api,
             next="install the version of bdbench that it is for",
+        )
+
+
+def _refuse_what_is_no_plugin(distribution: str) -> None:
+    installed = find_distribution(distribution)
+    if distribution == HOST_DISTRIBUTION or (installed and not is_plugin(installed)):
+        raise PluginError(
+            "this is installed and is no plugin: it is not touched",
+            where=distribution,
+            found=f"version {installed.version}" if installed else "",
+            expected="a plugin",
+            next="use pip or uv, if you mean to change it",
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
 import shutil
 import tempfile
 import time
@@ -32,6 +34,8 @@ RECORDS_FILE = "records.jsonl"
 COMPARISON_FILE = "leaderboard.json"
 MARKDOWN_FILE = "leaderboard.md"
 PAGE_FILE = "leaderboard.html"
+RUN_NAME = re.compile(r"[0-9]{8}-[0-9]{6}-")
+"""How a run's own name begins, and the name of no suite."""
 WRITING = ".writing-"
 ABANDONED = 24 * 3600.0
 """Seconds after which nobody writes a run any more; it takes less than one."""
@@ -99,8 +103,18 @@ def latest_run(home: Home, suite: str | None = None) -> Path:
         f"there is no run of {suite}" if suite else "there is no run yet",
         where=str(home.runs),
         found=f"runs of {', '.join(sorted(set(names)))}" if names else "no runs",
-        next="run `bdbench run` first" if not names else f"`bdbench leaderboard {names[0]}`",
+        next=_first(suite, others=bool(runs)),
     )
+
+
+def _first(suite: str | None, *, others: bool) -> str:
+    """What to do where there is no run of a suite, or of that name, or of any."""
+    if suite is None:
+        return "run `bdbench run` first"
+    if RUN_NAME.match(suite):
+        return "name one of the runs that are here" if others else "run `bdbench run` first"
+    command = f"`bdbench run {shlex.quote(suite)}` first"
+    return f"{command}, or name one of the runs that are here" if others else command
 
 
 def read_comparison(folder: Path) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from bdbench.cli.main import run
 from bdbench.home import Home
+from bdbench.host.wheels import read_wheel
 from bdbench.results.costs import COSTS
 from bdbench.results.runs import write_run
 
@@ -141,3 +144,46 @@ def finished_run(home):
         return comparison
 
     return finished_run
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """Writes the registry in use: one community plugin, pinned to a wheel or to nothing real."""
+
+    def registry(wheel=None, **changes):
+        pin = {"version": "1.0", "sha256": ["a" * 64], "files": ["b" * 64]}
+        if wheel:
+            pin |= {"sha256": [read_wheel(wheel).sha256], "files": [read_wheel(wheel).files]}
+        entry = {
+            "name": "defense-fake",
+            "distribution": "bdbench-defense-fake",
+            "tier": "community",
+            "summary": "Drops words.",
+            "provides": ["defense:fake"],
+            "homepage": "https://example.org/fake",
+            "license": "MIT",
+            "citation": ["Doe (2026): Fakes"],
+            "api": ">=1.0,<2",
+            "pin": pin,
+            **changes,
+        }
+        path = tmp_path / "registry.yaml"
+        path.write_text(yaml.safe_dump({"plugins": [entry]}), "utf-8")
+        monkeypatch.setenv("BDBENCH_REGISTRY", str(path))
+        return path
+
+    return registry
+
+
+@pytest.fixture
+def unpack(tmp_path, monkeypatch):
+    """Installs a wheel; gives the folder of its package."""
+
+    def unpack(wheel):
+        site = tmp_path / "site"
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site)
+        monkeypatch.syspath_prepend(site)
+        return site / wheel.name.partition("-")[0]
+
+    return unpack

@@ -73,6 +73,22 @@ def test_an_unknown_format_is_told_which_there_are(bdbench, finished_run):
     assert "write 'table'" in done.err
 
 
+@pytest.mark.parametrize(
+    ("forms", "told"),
+    [
+        (["--format", "html", "--json"], "--format html and --json: give one format"),
+        (["--csv", "--format", "latex"], "--format latex and --csv: give one format"),
+        (["--markdown", "--csv"], "--markdown and --csv: give one format"),
+    ],
+)
+def test_two_formats_are_refused(bdbench, finished_run, forms, told):
+    finished_run()
+    done = bdbench("leaderboard", *forms)
+
+    assert (done.code, done.out) == (4, "")
+    assert told in done.err
+
+
 @pytest.mark.parametrize("form", ["--json", "--csv", "--markdown", "--format=table"])
 def test_hostile_names_do_not_act_on_the_terminal(bdbench, finished_run, form):
     finished_run(label="\x1b]0;title\x07\u202e")

@@ -100,6 +100,22 @@ def test_an_unknown_name_is_suggested(bdbench):
     assert "Next: write 'toy-mean'." in done.err
 
 
+@pytest.mark.parametrize("name", ["foo", "zzz"])
+def test_a_name_that_is_no_plugins_is_said_to_be_of_no_kind_and_likened_to_nothing(bdbench, name):
+    done = bdbench("show", name)
+
+    assert done.code == 4
+    assert "there is no component of this name" in done.err
+    assert "Next: see `bdbench list`." in done.err
+
+
+def test_what_begins_as_was_written_is_what_was_meant(bdbench):
+    assert "Next: write 'sms-core' or 'sms-spam'." in bdbench("show", "sms").err
+    # Of one kind, if that is said.
+    assert "Next: write 'sms-spam'." in bdbench("show", "sms", "--kind", "dataset").err
+    assert "a dataset named 'sms'" in bdbench("show", "sms", "--kind", "dataset").err
+
+
 def test_a_name_that_resembles_nothing_leads_to_the_list(bdbench):
     done = bdbench("show", "qqqqqq")
 
@@ -116,6 +132,41 @@ def test_an_unknown_kind_is_told_the_kinds(bdbench):
 
     assert done.code == 4
     assert "attack" in done.err
+
+
+CHOICES = """
+from pathlib import Path
+from typing import Literal
+from pydantic import Field
+from bdbench.api import ComponentConfig
+
+class ChoosyConfig(ComponentConfig):
+    amount: Literal["auto"] | float = Field(default="auto", description="How much.")
+    source: Literal["unigram"] | Path = Field(default="unigram", description="Where from.")
+    file: Path | None = Field(default=None, description="A file.")
+"""
+CHOOSY = """
+from bdbench.api import Direction, MetricSpec, MetricValue, hookimpl
+
+@hookimpl
+def bdbench_register_metrics():
+    values = (MetricValue(name="length", direction=Direction.NONE, summary="Of it."),)
+    return [MetricSpec(name="choosy", target="bdbench_choosy.code:Choosy", summary="Chooses.",
+                       config="bdbench_choosy.config:ChoosyConfig", values=values)]
+"""
+
+
+def test_show_says_what_may_be_written_and_which_way_is_better_if_any(bdbench, fake_dist):
+    fake_dist("bdbench-choosy", CHOOSY, modules={"config": CHOICES})
+
+    done = bdbench("show", "choosy")
+
+    assert done.code == 0, done.err
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert "length (neither way is better): Of it." in lines
+    assert 'amount (auto or number, default "auto")' in lines
+    assert 'source (unigram or path, default "unigram")' in lines
+    assert "file (path or null, default null)" in lines
 
 
 def test_needs_are_those_of_the_defaults(bdbench, monkeypatch):

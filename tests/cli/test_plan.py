@@ -206,6 +206,31 @@ def test_an_unknown_executor_is_suggested_before_anything_runs(bdbench, toy, hom
     assert not home.exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--executor", "lokal"], "write 'local'"),
+        (["--executor-set", "workerz=2"], "write 'workers'"),
+        (["--executor-set", "isolation=walls"], "isolation"),
+        (["--executor-set", "memory_gib"], "write KEY=VALUE"),
+        (["--executor", "inline", "--workers", "2"], "workers"),
+    ],
+)
+def test_a_plan_tells_of_an_executor_that_does_not_fit(bdbench, toy, home, arguments, words):
+    done = bdbench("run", toy, "--plan", *arguments)
+
+    assert (done.code, done.out) == (4, "")
+    assert words in done.err
+    assert not home.exists()
+
+
+def test_a_plan_with_an_executor_that_fits_writes_nothing(bdbench, toy, home):
+    done = bdbench("run", toy, "--plan", "--executor-set", "isolation=process", "--workers", "2")
+
+    assert done.code == 0
+    assert not home.exists()
+
+
 def test_workers_are_for_executors_that_have_them(bdbench, toy, home):
     done = bdbench("run", toy, "--executor", "inline", "--workers", "2")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def runtime_imports(path):
             yield from (name.name.partition(".")[0] for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module.partition(".")[0]
+
+
+def test_the_page_on_the_house_has_these_floors():
+    """``docs/architecture.md``, lowest first as here."""
+    page = (ROOT.parent / "docs" / "architecture.md").read_text("utf-8")
+    table = page.partition("\n| floor | what it is |\n")[2].partition("\n\n")[0]
+
+    assert tuple(re.findall(r"^\| `(\w+)(?:/|\.py)` \|", table, re.MULTILINE)) == FLOORS
 
 
 def test_every_file_stands_on_a_floor():

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bdbench import api, testing
-from bdbench.api import hooks
+from bdbench.api import deprecated, hooks
 
 DOCS = Path(__file__).parents[2] / "docs" / "plugins"
 HOOKS = [name for name in vars(hooks) if name.startswith("bdbench_")]
@@ -68,6 +68,12 @@ def test_every_check_and_fixture_is_on_the_page_for_tests():
 @pytest.mark.parametrize("name", [*HOOKS, *api.__all__])
 def test_everything_public_is_on_it(sections, name):
     assert sections[name].strip()
+
+
+def test_nothing_else_is_on_it(sections):
+    """Names without a dot; hooks and what marks them come from `bdbench.api.hooks`."""
+    names = {name for name in sections if "." not in name}
+    assert names <= {*HOOKS, "hookimpl", *api.__all__, *deprecated.__all__}
 
 
 @pytest.mark.parametrize("name", HOOKS)

@@ -1,11 +1,15 @@
-"""Fake distributions, found by real discovery."""
+"""Fake distributions, found by real discovery; requests to install them that go no further."""
 
 from __future__ import annotations
 
 import pytest
 
+from bdbench.api import BdbenchError
+from bdbench.host import install as installing
 from bdbench.host.catalog import Host
+from bdbench.host.installers import Installer
 from bdbench.host.plugins import discover
+from bdbench.host.registry import Registry
 
 
 @pytest.fixture
@@ -47,3 +51,77 @@ def bdbench_register_defenses():
 """
 
     return defense_hooks
+
+
+NAME = "bdbench-defense-fake"
+
+
+def listed(**changes):
+    """An entry of a registry as written; of the plugin that `make_wheel` makes."""
+    return {
+        "name": "defense-fake",
+        "distribution": NAME,
+        "tier": "community",
+        "summary": "A fake.",
+        "provides": ["defense:fake"],
+        "license": "MIT",
+        "api": ">=1.0,<2",
+        "pin": {"version": "1.0", "sha256": ["a" * 64], "files": ["b" * 64]},
+        **changes,
+    }
+
+
+def listing(*entries):
+    """A registry of such entries."""
+    return Registry.model_validate({"plugins": list(entries)})
+
+
+@pytest.fixture
+def entry():
+    return listed
+
+
+@pytest.fixture
+def registry_of():
+    return listing
+
+
+@pytest.fixture
+def no_installer(monkeypatch):
+    """No test gets as far as calling pip or uv."""
+
+    def call(self, command, folder):
+        pytest.fail(f"called {command}")
+
+    monkeypatch.setattr(Installer, "call", call)
+    monkeypatch.setattr(
+        "bdbench.host.install.find_installer", lambda wanted: Installer("pip", ["pip"])
+    )
+
+
+@pytest.fixture
+def refuse(no_installer):
+    """The refusal of a request, before anybody is asked."""
+
+    def refuse(request, registry=None):
+        with pytest.raises(BdbenchError) as caught:
+            installing.install(
+                request, registry or listing(listed()), lambda plan: pytest.fail("asked")
+            )
+        return caught.value
+
+    return refuse
+
+
+@pytest.fixture
+def plan_of(no_installer):
+    """The plan of a request that is not refused."""
+
+    def plan_of(request, registry=None):
+        plans = []
+        done = installing.install(request, registry or listing(listed()), plans.append)
+        # It was not agreed to.
+        assert done is None
+        return plans[0]
+
+    return plan_of

@@ -61,6 +61,19 @@ def test_an_unknown_key_is_refused_with_place_and_suggestion():
     )
 
 
+def test_a_key_that_is_misspelt_is_told_before_the_one_that_is_missing_for_it():
+    class Needy(ComponentConfig):
+        first: int
+        models: list[str]
+
+    with pytest.raises(InputError) as caught:
+        validate(Needy, {"first": 1, "model": ["a"]}, where="suite.yaml", hint="bdbench show x")
+
+    assert caught.value.where == "suite.yaml.model"
+    assert caught.value.what == "unknown key 'model' (1 more after it)"
+    assert caught.value.next == "write 'models'"
+
+
 def test_an_unknown_key_that_resembles_nothing_leads_to_the_help():
     assert refused(zzz=1).next == "see `bdbench show x`"
 

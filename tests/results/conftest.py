@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bdbench.api import ComponentConfig
+from bdbench.api import ComponentConfig, Direction
 from bdbench.api.needs import Needs
 from bdbench.api.specs import (
     AttackSpec,
@@ -15,10 +15,13 @@ from bdbench.api.specs import (
     DefenseSpec,
     DefenseStage,
     MetricSpec,
+    MetricValue,
     ModelSpec,
+    Role,
     Surface,
 )
 from bdbench.host.plugins import Component
+from bdbench.results.comparison import compare
 from bdbench.results.records import CellRecord, ComponentRecord, Cost
 from bdbench.suite.reader import read_document
 from bdbench.suite.resolve import Part, ResolvedDefense, ResolvedSuite
@@ -146,3 +149,60 @@ def make_suite(tmp_path_factory):
         )  # fmt: skip
 
     return make_suite
+
+
+def value(name, direction=Direction.HIGHER, role=None, **more):
+    return MetricValue(
+        name=name, summary=f"{name}.", direction=direction, bounds=(0, 1), role=role, **more
+    )
+
+
+VALUES = (
+    value("clean_accuracy", role=Role.UTILITY),
+    value("asr", Direction.LOWER, Role.ATTACK),
+    value("asr_floor", Direction.NONE, Role.FLOOR),
+)
+
+
+@pytest.fixture(name="value")
+def make_value():
+    """Makes what a metric gives."""
+    return value
+
+
+@pytest.fixture
+def values():
+    """The three values of the toy metric."""
+    return VALUES
+
+
+@pytest.fixture
+def compare_toy(make_suite):
+    """Compares records of the toy suite."""
+
+    def compare_toy(records, values=VALUES, **suite):
+        return compare(records, make_suite(values, **suite), "run-1", store=None)
+
+    return compare_toy
+
+
+@pytest.fixture
+def whole(make_record):
+    """Records of a small suite in which the attack took: accuracy and success by defense."""
+
+    def whole(defended, seeds=3, attacks=("none", "patch"), **changes):
+        records = []
+        for attack in attacks:
+            for defense, (accuracy, success) in {"none": (0.9, 0.9), **defended}.items():
+                metrics = {"clean_accuracy": accuracy}
+                if attack != "none":
+                    metrics |= {"asr": success, "asr_floor": 0.1}
+                records += [
+                    make_record(
+                        attack, defense, seed, metrics=metrics, isolation="namespace", **changes
+                    )
+                    for seed in range(seeds)
+                ]
+        return records
+
+    return whole

@@ -9,54 +9,10 @@ import numpy as np
 import pytest
 
 from bdbench.api import Direction
-from bdbench.api.specs import MetricValue, Role
+from bdbench.api.specs import Role
 from bdbench.results.comparison import compare, compare_rows
 from bdbench.results.records import Cost
 from bdbench.results.rows import CellRows
-
-
-def value(name, direction=Direction.HIGHER, role=None, **more):
-    return MetricValue(
-        name=name, summary=f"{name}.", direction=direction, bounds=(0, 1), role=role, **more
-    )
-
-
-VALUES = (
-    value("clean_accuracy", role=Role.UTILITY),
-    value("asr", Direction.LOWER, Role.ATTACK),
-    value("asr_floor", Direction.NONE, Role.FLOOR),
-)
-
-
-@pytest.fixture
-def compare_toy(make_suite):
-    def compare_toy(records, values=VALUES, **suite):
-        return compare(records, make_suite(values, **suite), "run-1", store=None)
-
-    return compare_toy
-
-
-@pytest.fixture
-def whole(make_record):
-    """Records of a small suite in which the attack took: accuracy and success by defense."""
-
-    def whole(defended, seeds=3, attacks=("none", "patch"), **changes):
-        records = []
-        for attack in attacks:
-            for defense, (accuracy, success) in {"none": (0.9, 0.9), **defended}.items():
-                metrics = {"clean_accuracy": accuracy}
-                if attack != "none":
-                    metrics |= {"asr": success, "asr_floor": 0.1}
-                records += [
-                    make_record(
-                        attack, defense, seed, metrics=metrics, isolation="namespace", **changes
-                    )
-                    for seed in range(seeds)
-                ]
-        return records
-
-    return whole
-
 
 # --- rows ---------------------------------------------------------------------------------------
 
@@ -186,7 +142,7 @@ def test_the_effect_on_the_control_is_that_on_a_model_that_was_never_attacked(
     assert row["control_effect"]["mean"] == pytest.approx(-0.06)
 
 
-def test_claims_are_corrected_within_a_data_set_and_model(make_suite, whole):
+def test_claims_are_corrected_within_a_data_set_and_model(make_suite, whole, values):
     """Ten defenses that change a little make it harder for the eleventh, and no other board."""
     defended = {"good": (0.9, 0.5), **{f"d{number}": (0.9, 0.88) for number in range(10)}}
     records = whole(defended, dataset="blobs") + whole({"good": (0.9, 0.5)}, dataset="rings")
@@ -204,7 +160,7 @@ def test_claims_are_corrected_within_a_data_set_and_model(make_suite, whole):
             hits[rng.integers(0, 100, 3)] = 1
             record.metrics["asr"] = hits.mean()
             rows[record.cell_id] = CellRows(np.arange(100), {"asr": hits})
-    suite = make_suite(VALUES, defenses=("none", *defended), datasets=("blobs", "rings"))
+    suite = make_suite(values, defenses=("none", *defended), datasets=("blobs", "rings"))
 
     found = compare_rows(records, suite, rows)["rows"]
 
@@ -215,119 +171,6 @@ def test_claims_are_corrected_within_a_data_set_and_model(make_suite, whole):
     }
     assert change["rings"]["p_holm"] == change["rings"]["p"]
     assert change["blobs"]["p_holm"] == pytest.approx(11 * change["blobs"]["p"])
-
-
-# --- ranks --------------------------------------------------------------------------------------
-
-
-def test_what_passed_every_gate_is_ranked(compare_toy, row_of, whole):
-    comparison = compare_toy(
-        whole({"mean": (0.88, 0.2), "tune": (0.8, 0.3)}), defenses=("none", "mean", "tune")
-    )
-
-    (ranking,) = comparison["rankings"]
-    assert [item["defense"] for item in ranking["defenses"]] == ["mean", "tune", "none"]
-    assert (ranking["attacks"], ranking["left_out"]) == (["patch"], [])
-    front = {row["defense"]: row["pareto"] for row in comparison["rows"] if not row["control"]}
-    assert front == {"none": True, "mean": True, "tune": False}
-    control = row_of(comparison, "none", "mean")
-    assert (control["ranked"], control["unranked_because"]) == (False, "never attacked")
-    assert control["pareto"] is False
-
-
-def test_an_attack_that_did_not_take_is_left_out_with_its_reason(compare_toy, row_of, whole):
-    records = whole({"mean": (0.88, 0.2)})
-    records += [
-        record.model_copy(
-            update={
-                "attack": record.attack.model_copy(update={"label": "weak"}),
-                "metrics": {**record.metrics, "asr": 0.3},
-            }
-        )
-        for record in records
-        if record.attack.label == "patch"
-    ]
-
-    comparison = compare_toy(records, attacks=("none", "patch", "weak"))
-
-    (ranking,) = comparison["rankings"]
-    assert ranking["attacks"] == ["patch"]
-    assert [item["attack"] for item in ranking["left_out"]] == ["weak"]
-    weak = row_of(comparison, "weak", "mean")
-    assert weak["gate"] == row_of(comparison, "weak", "none")["gate"]
-    assert weak["unranked_because"] == weak["gate"]["reason"] == ranking["left_out"][0]["reason"]
-    assert not weak["pareto"]
-
-
-def test_a_failed_cell_takes_its_defense_out_and_not_the_attack(compare_toy, row_of, whole):
-    records = [
-        record.model_copy(update={"status": "failed"})
-        if (record.attack.label, record.defense_label, record.seed) == ("patch", "tune", 1)
-        else record
-        for record in whole({"mean": (0.88, 0.2), "tune": (0.9, 0.0)})
-    ]
-
-    comparison = compare_toy(records, defenses=("none", "mean", "tune"))
-
-    (ranking,) = comparison["rankings"]
-    assert [item["defense"] for item in ranking["defenses"]] == ["mean", "none"]
-    assert "Not ranked: tune (1 of 3 cells failed)" in ranking["note"]
-    assert row_of(comparison, "patch", "mean")["pareto"]
-
-
-def test_nothing_is_ranked_with_two_seeds(compare_toy, whole):
-    comparison = compare_toy(whole({"mean": (0.88, 0.2)}, seeds=2))
-
-    assert comparison["rankings"] == []
-    assert {row["unranked_because"] for row in comparison["rows"]} == {"never attacked", "2 seeds"}
-
-
-def test_without_the_control_no_attack_can_be_judged(compare_toy, row_of, whole):
-    comparison = compare_toy(whole({"mean": (0.88, 0.2)}, attacks=("patch",)))
-
-    assert comparison["rankings"] == []
-    assert "control" in row_of(comparison, "patch", "mean")["gate"]["reason"]
-
-
-def test_an_attack_is_judged_by_the_seeds_that_its_victim_and_the_control_share(
-    compare_toy, row_of, make_record
-):
-    """The control's best seed failed under the attack: that is no harm that the attack did."""
-    walls = {"isolation": "namespace"}
-    records = [
-        make_record("none", "none", seed, metrics={"clean_accuracy": accuracy}, **walls)
-        for seed, accuracy in enumerate((0.8, 0.8, 1.0))
-    ]
-    attacked = {"clean_accuracy": 0.8, "asr": 0.9, "asr_floor": 0.1}
-    records += [make_record("patch", "none", seed, metrics=attacked, **walls) for seed in (0, 1)]
-    records.append(make_record("patch", "none", 2, status="failed", reason="x", metrics={}))
-
-    assert row_of(compare_toy(records), "patch", "none")["gate"] == {"passed": True, "reason": ""}
-
-
-def test_gates_are_those_of_the_suite(compare_toy, whole):
-    comparison = compare_toy(whole({"mean": (0.88, 0.2)}), text="gates: {asr_over_floor: 0.9}\n")
-
-    assert comparison["gates"] == {
-        "asr_over_floor": 0.9,
-        "accuracy_under_control": 0.05,
-        "accuracy_under_victim": 0.1,
-    }
-    assert comparison["rankings"] == []
-
-
-def test_who_destroys_the_model_is_not_ranked_for_it(compare_toy, row_of, whole):
-    defenses = {"mean": (0.88, 0.2), "destroy": (0.5, 0.0)}
-    comparison = compare_toy(whole(defenses))
-
-    assert row_of(comparison, "patch", "destroy")["unranked_because"] == (
-        "the defense harms the model: it costs 0.400 of what it is for, more than 0.1"
-    )
-    (ranking,) = comparison["rankings"]
-    assert [item["defense"] for item in ranking["defenses"]] == ["mean", "none"]
-    assert "destroy (the defense harms the model" in ranking["note"]
-    generous = compare_toy(whole(defenses), text="gates: {accuracy_under_victim: 0.5}\n")
-    assert generous["rankings"][0]["defenses"][0]["defense"] == "destroy"
 
 
 # --- columns and roles --------------------------------------------------------------------------
@@ -350,7 +193,7 @@ def test_columns_say_what_they_are(compare_toy, make_record):
     }  # fmt: skip
 
 
-def test_values_by_class_have_a_column_for_each(compare_toy, make_record):
+def test_values_by_class_have_a_column_for_each(compare_toy, make_record, value):
     record = make_record(metrics={"recall.10": 0.5, "recall.2": 0.25})
 
     comparison = compare_toy([record], values=[value("recall", per_class=True)])
@@ -358,16 +201,16 @@ def test_values_by_class_have_a_column_for_each(compare_toy, make_record):
     assert [column["name"] for column in comparison["columns"]] == ["recall.2", "recall.10"]
 
 
-def test_the_first_of_two_values_with_a_role_has_it(compare_toy, make_record):
+def test_the_first_of_two_values_with_a_role_has_it(compare_toy, make_record, value, values):
     other = value("lfr", Direction.LOWER, Role.ATTACK)
-    comparison = compare_toy([make_record()], values=[*VALUES, other])
+    comparison = compare_toy([make_record()], values=[*values, other])
 
     assert comparison["roles"]["attack"] == "asr"
     assert comparison["columns"][3]["role"] is None
     assert any("asr and lfr both claim the role attack" in note for note in comparison["notes"])
 
 
-def test_without_roles_nothing_is_ranked_and_a_note_says_why(compare_toy, row_of, whole):
+def test_without_roles_nothing_is_ranked_and_a_note_says_why(compare_toy, row_of, whole, value):
     comparison = compare_toy(whole({"mean": (0.88, 0.2)}), values=[value("clean_accuracy")])
 
     assert comparison["rankings"] == []
@@ -407,8 +250,8 @@ def test_cells_that_never_ran_are_not_said_to_have_run_without_walls(compare_toy
     assert comparison["provenance"]["isolation"] == ["namespace"]
 
 
-def test_provenance_names_everything_that_took_part_once(make_suite, whole):
-    suite = make_suite(VALUES, citations={"mean": "@article{m}", "rates": "@article{r}"})
+def test_provenance_names_everything_that_took_part_once(make_suite, whole, values):
+    suite = make_suite(values, citations={"mean": "@article{m}", "rates": "@article{r}"})
 
     found = compare(whole({"mean": (0.88, 0.2)}), suite, "run-1", store=None)
 
@@ -420,10 +263,10 @@ def test_provenance_names_everything_that_took_part_once(make_suite, whole):
     assert {item["bibtex"] for item in found["citations"]} == {"@article{r}"}
 
 
-def test_a_comparison_is_plain_data_of_a_moment(make_suite, whole):
+def test_a_comparison_is_plain_data_of_a_moment(make_suite, whole, values):
     when = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
     comparison = compare(
-        whole({"mean": (0.88, 0.2)}), make_suite(VALUES), "run-1", store=None, created=when
+        whole({"mean": (0.88, 0.2)}), make_suite(values), "run-1", store=None, created=when
     )
 
     assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison

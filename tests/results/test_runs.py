@@ -111,23 +111,39 @@ def test_of_two_runs_of_one_second_the_later_one_is_the_newest(write, home):
     assert latest_run(home) == later
 
 
-@pytest.mark.parametrize("suite", [None, "toy"])
-def test_no_run_leads_to_bdbench_run(home, suite):
+@pytest.mark.parametrize(
+    ("suite", "what"),
+    [
+        (None, "run `bdbench run` first"),
+        ("toy", "`bdbench run toy` first"),
+        ("my suite.yaml", "`bdbench run 'my suite.yaml'` first"),
+        ("20260101-000000-toy-aaaa", "run `bdbench run` first"),
+    ],
+)
+def test_no_run_leads_to_bdbench_run(home, suite, what):
     with pytest.raises(InputError) as caught:
         latest_run(home, suite)
 
-    assert "bdbench run" in caught.value.next
+    assert caught.value.next == what
     assert not home.runs.exists()
 
 
-def test_an_unknown_suite_is_told_which_there_are(write, home):
+@pytest.mark.parametrize(
+    ("suite", "what"),
+    [
+        ("sms-core", "`bdbench run sms-core` first, or name one of the runs that are here"),
+        # A run of that name cannot be made again.
+        ("20260101-000000-toy-bbbb", "name one of the runs that are here"),
+    ],
+)
+def test_an_unknown_suite_is_told_which_there_are_and_how_to_run_it(write, home, suite, what):
     write("20260101-000000-toy-aaaa")
 
     with pytest.raises(InputError) as caught:
-        latest_run(home, "tyo")
+        latest_run(home, suite)
 
     assert caught.value.found == "runs of toy"
-    assert "bdbench leaderboard toy" in caught.value.next
+    assert caught.value.next == what
 
 
 def test_no_number_of_a_run_is_nan(write, comparison):

@@ -97,6 +97,23 @@ metrics: [toy-rates]
     assert part.document["config"]["train"] == str(tmp_path / "data" / "train.csv")
 
 
+def test_a_path_that_leads_nowhere_is_told_where_relative_ones_start(
+    parse, toy_host, tmp_path, monkeypatch
+):
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    gone = ["datasets=[files: {train: gone.csv, test: gone.csv}]", "attacks=[none]"]
+    text = HEAD + "attacks: [none]\ndefenses: [none]\n"
+    (tmp_path / "suite.yaml").write_text(text, "utf-8")
+
+    # A preset has no folder of the user's.
+    for name, start in ((tmp_path / "suite.yaml", tmp_path), ("quickstart", tmp_path / "away")):
+        with pytest.raises(InputError) as caught:
+            resolve(load_suite(str(name), toy_host, gone), toy_host)
+        assert caught.value.where.endswith(f"files.train: {start / 'gone.csv'}")
+        assert caught.value.next == f"correct the path; relative ones start in {start}"
+
+
 HEAD = "name: s\ndatasets: [toy-blobs]\nmodels: [toy-linear]\n"
 
 

@@ -117,7 +117,11 @@ def test_a_name_that_no_folder_could_bear_is_refused(refused, name):
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words\n", "3\n"])
 def test_what_is_not_a_mapping_is_no_suite(refused, text):
-    assert refused(text).what == "a suite is a mapping"
+    error = refused(text)
+
+    assert error.what == "a suite is a mapping"
+    # Of which there is one wherever bdbench is.
+    assert error.next == "`bdbench show quickstart` prints one"
 
 
 @pytest.mark.parametrize("key", ["²", "a.b", "a.0", "١"])  # noqa: RUF001 -- odd digits
@@ -176,6 +180,7 @@ def test_an_entry_of_another_form_is_refused(refused, entry):
 
     assert error.what == "an entry does not fit"
     assert error.where == "suite.yaml:7: attacks.1"
+    assert "`bdbench show quickstart`" in error.next
 
 
 @pytest.mark.parametrize(
@@ -276,6 +281,23 @@ def test_a_hub_name_without_a_revision_is_told_the_line_to_write(refused, text):
     assert error.where == "suite.yaml:3: models.0"
     assert error.found == text
     assert "`- hf:org/bert@<commit>`" in error.next
+
+
+@pytest.mark.parametrize("revision", ["<commit>", "v 1", "a<b", "x>"])
+@pytest.mark.parametrize("item", ["'hf:org/bert@{}'", "hub: {{name: org/bert, revision: '{}'}}"])
+def test_what_can_be_no_revision_is_refused_before_the_hub_is_asked(refused, item, revision):
+    error = refused(FULL.replace("[m]", f"[{item.format(revision)}]"))
+
+    assert (error.where, error.found) == ("suite.yaml:3: models.0", repr(revision))
+    assert error.expected == "a commit (40 hex digits) or a tag"
+    assert "`hf:org/bert@`" in error.next
+
+
+@pytest.mark.parametrize("revision", ["0123abc", "v1.0", "release/2024-01_b+c"])
+def test_commits_and_tags_are_revisions(parse, revision):
+    (entry,) = parse(FULL.replace("[m]", f"['hf:org/bert@{revision}']")).models
+
+    assert entry.config["revision"] == revision
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,21 @@ def test_the_tested_pins_cover_every_requirement():
         for requirement in read(project)["project"]["dependencies"]:
             name = canonicalize_name(re.match(r"[\w.-]+", requirement)[0])
             assert name.startswith("bdbench") or name in pinned, (project.name, name)
+
+
+ON_COPIES = re.compile(
+    r"bdbench run ((?:sst2|agnews)-(?:core|variants|matched|merging|collusion|paraphrase))\b"
+)
+"""Presets whose figures here are of data that may not be shipped."""
+
+
+def test_commands_for_figures_of_data_that_may_not_be_shipped_name_the_data():
+    documents = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/*.md")]
+    named = set()
+    for path in documents:
+        text = path.read_text("utf-8")
+        for found in ON_COPIES.finditer(text):
+            named.add(found[1])
+            what_follows = text[found.end() : found.end() + 20]
+            assert "--data" in what_follows, f"{path.relative_to(ROOT)}: {found[0]}{what_follows}"
+    assert {"sst2-core", "sst2-paraphrase", "sst2-collusion", "sst2-merging"} <= named
