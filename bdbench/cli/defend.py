@@ -70,7 +70,8 @@ def defend(
 
     CHECKPOINT may also be a LoRA adapter, which `merge` merges with others.
 
-    OUT is a safetensors checkpoint that transformers loads, with a report beside it.
+    OUT is a safetensors checkpoint that transformers loads, in the types of CHECKPOINT (bf16 stays
+    bf16), with a report beside it.
     """
     if out.exists():
         raise InputError(

@@ -23,6 +23,7 @@ from transformers import (
 
 from bdbench.api import Checkpoint, Examples, InputError, SeedStream, Task
 from bdbench.toolkit.classifier import Classifier
+from bdbench.toolkit.stored_types import restore_stored_types
 from bdbench.toolkit.transformers_folder import (
     LOCAL,
     TOKENIZER_FILES,
@@ -161,11 +162,22 @@ class EncoderClassifier(Classifier):
         return classifier
 
     def save(self, module: torch.nn.Module, like: Checkpoint, folder: Path) -> None:
-        """Writes weights and configuration of `module`, and the tokenizer of `like`."""
+        """Writes weights and configuration of `module`, and the tokenizer of `like`.
+
+        The weights are stored in the types of `like`: what is made of a model in bf16 is in bf16
+        again, as large as that was, and can be merged with its siblings. What a defense changed
+        by less than such a type can tell apart is lost, as it was when the model was first saved
+        so; whoever measures the saved model measures that, too. Victims of suites are in fp32,
+        and nothing is rounded.
+
+        Raises:
+            NonFiniteError: A weight is too large for its type.
+        """
         if not isinstance(module, PreTrainedModel):
             raise TypeError(f"not a model of transformers: {type(module).__name__}")
         with quietly():
             module.save_pretrained(folder)
+        restore_stored_types(folder, like)
         for name in TOKENIZER_FILES:
             if (like.folder / name).is_file():
                 shutil.copyfile(like.folder / name, folder / name)

@@ -270,6 +270,8 @@ def downloaded(models):
     weights = {name: value.bfloat16() for name, value in weights.items()}
     weights["bert.embeddings.position_ids"] = torch.arange(512)[None]
     safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text("utf-8")) | {"dtype": "bfloat16"}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
     return folder
 
 
@@ -288,9 +290,11 @@ def test_the_base_of_a_downloaded_model_takes_its_form(
     base = safetensors.torch.load_file(models[1] / "model.safetensors")
     victim = safetensors.torch.load_file(downloaded / "model.safetensors")
     name = "bert.embeddings.word_embeddings.weight"
-    torch.testing.assert_close(mixed[name], base[name].bfloat16().float(), rtol=0, atol=0)
+    torch.testing.assert_close(mixed[name], base[name].bfloat16(), rtol=0, atol=0)
     head = "classifier.weight"
-    torch.testing.assert_close(mixed[head], victim[head].float(), rtol=0, atol=0)
+    torch.testing.assert_close(mixed[head], victim[head], rtol=0, atol=0)
+    assert {value.dtype for value in mixed.values()} == {torch.bfloat16}
+    assert json.loads((out / "config.json").read_text("utf-8"))["dtype"] == "bfloat16"
 
 
 def test_classes_without_names_have_those_of_transformers(defend, downloaded, models, tmp_path):

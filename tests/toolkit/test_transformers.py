@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 from transformers.utils import logging
 
-from bdbench.api import Checkpoint, Examples, InputError, SeedStream, Task
+from bdbench.api import Checkpoint, Examples, InputError, NonFiniteError, SeedStream, Task
 from bdbench.toolkit.transformers_folder import quietly
+from bdbench.toolkit.weights import check_mergeable
 
 SINGLE = Task("text-classification", ("text",), ("ham", "spam"))
 
@@ -90,6 +91,49 @@ def test_half_precision_sources_become_fp32(family, copied, tmp_path):
     module = model.load(Checkpoint(tmp_path / "start"))
     assert {tensor.dtype for tensor in module.parameters()} == {torch.float32}
     assert not module.training
+
+
+@pytest.mark.parametrize("said", [{"dtype": "bfloat16"}, {"torch_dtype": "bfloat16"}, {}])
+def test_what_is_made_of_a_model_in_half_precision_is_in_half_precision(
+    family, copied, tmp_path, said
+):
+    wide = weights(copied)
+    half = {name: tensor.bfloat16() for name, tensor in wide.items()}
+    save_file(half, copied / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((copied / "config.json").read_text())
+    del config["dtype"]
+    (copied / "config.json").write_text(json.dumps(config | said))
+    model, like = family(copied), Checkpoint(copied)
+    module = model.load(like)
+    with torch.no_grad():
+        module.classifier.weight += 1
+    (tmp_path / "saved").mkdir()
+    model.save(module, like, tmp_path / "saved")
+    saved = weights(tmp_path / "saved")
+    assert saved.keys() == half.keys()
+    assert torch.equal(saved.pop("classifier.weight"), module.classifier.weight.bfloat16())
+    assert all(torch.equal(tensor, half[name]) for name, tensor in saved.items())
+    sizes = [
+        (folder / "model.safetensors").stat().st_size for folder in (copied, tmp_path / "saved")
+    ]
+    assert sizes[0] == sizes[1]
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["dtype"] == "bfloat16"
+    check_mergeable([like, Checkpoint(tmp_path / "saved")], ["victim", "repaired"])
+
+
+def test_types_are_kept_tensor_by_tensor(family, copied, tmp_path):
+    mixed = weights(copied)
+    mixed["classifier.weight"] = mixed["classifier.weight"].half()
+    save_file(mixed, copied / "model.safetensors", metadata={"format": "pt"})
+    model, like = family(copied), Checkpoint(copied)
+    module = model.load(like)
+    (tmp_path / "saved").mkdir()
+    model.save(module, like, tmp_path / "saved")
+    check_mergeable([like, Checkpoint(tmp_path / "saved")], ["victim", "repaired"])
+    with torch.no_grad():
+        module.classifier.weight[0, 0] = 1e6
+    with pytest.raises(NonFiniteError, match=r"the result: .*classifier\.weight"):
+        model.save(module, like, tmp_path / "saved")
 
 
 def test_shards_are_read(family, copied, source, start, tmp_path):

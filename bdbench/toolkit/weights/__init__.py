@@ -1,7 +1,8 @@
 """Streaming arithmetic over the safetensors files of checkpoints, in bounded memory."""
 
 from bdbench.toolkit.weights.combine import Combined, Rule, Step, combine, elementwise
-from bdbench.toolkit.weights.compatible import check_mergeable
+from bdbench.toolkit.weights.companions import copy_companions
+from bdbench.toolkit.weights.compatible import check_mergeable, check_tokenizers
 from bdbench.toolkit.weights.header import TensorInfo
 from bdbench.toolkit.weights.reader import PIECE, StoredTensor, WeightReader
 from bdbench.toolkit.weights.writer import WeightWriter
@@ -16,6 +17,8 @@ __all__ = [
     "WeightReader",
     "WeightWriter",
     "check_mergeable",
+    "check_tokenizers",
     "combine",
+    "copy_companions",
     "elementwise",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from bdbench.api import Checkpoint, InputError
+from bdbench.toolkit.weights.companions import copy_companions
 from bdbench.toolkit.weights.compatible import check_mergeable
 from bdbench.toolkit.weights.reader import PIECE, StoredTensor, WeightReader, require_finite
 from bdbench.toolkit.weights.writer import WeightWriter
@@ -25,12 +26,6 @@ stored so), and gives the new ones, shape [n]. Must leave its arguments as they 
 Rule = Callable[[Sequence[StoredTensor]], Step]
 """Called once for each floating tensor, with the tensor of each model. It may read them (for a
 norm, say); the step that it gives is then called for piece after piece, in order."""
-
-# Copied, such files would still be the weights of the first model.
-_WEIGHTS = frozenset(
-    {".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".npz", ".onnx", ".pkl", ".pt", ".pth"}
-    | {".safetensors"}
-)
 
 # Counts training steps, plays no part in a forward pass, and differs between any two models
 # that were trained on sets of different size.
@@ -72,8 +67,9 @@ def combine(
     """Writes a checkpoint whose floating tensors `rule` makes from those of `checkpoints`.
 
     Everything else is the first model's: the layout of its shards, tensors of other types
-    (which must be the same in all models, but for BatchNorm's count of training steps) and its
-    other files, unless they hold weights (pickles, ONNX, subfolders).
+    (which must be the same in all models, but for BatchNorm's count of training steps) and, of
+    its other files, configuration, tokenizer, chat templates and descriptions. Nothing else is
+    copied, and no subfolder: code, pickles, weights in other formats.
 
     Peak memory is a few pieces for each model, however large a tensor is.
 
@@ -91,7 +87,9 @@ def combine(
     """
     check_mergeable(checkpoints, names)
     folder.mkdir(parents=True)
-    _copy_other_files(checkpoints[0].folder, folder)
+    copy_companions(checkpoints[0].folder, folder)
+    for index in checkpoints[0].folder.glob("*.safetensors.index.json"):
+        shutil.copyfile(index, folder / index.name)  # the shards are the same
     changed: dict[str, int] = {}
     with ExitStack() as stack:
         models = [
@@ -153,11 +151,3 @@ def _count_differences(one: torch.Tensor, other: torch.Tensor) -> int:
     kind = f"i{one.dtype.itemsize}"
     pair = (tensor.view(torch.uint8).numpy().view(kind) for tensor in (one, other))
     return int(np.count_nonzero(np.not_equal(*pair)))
-
-
-def _copy_other_files(source: Path, folder: Path) -> None:
-    for path in sorted(source.rglob("*")):
-        if path.is_file() and path.suffix not in _WEIGHTS:
-            target = folder / path.relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)  # without the mode: a stored model may be read-only

@@ -11,7 +11,7 @@ from bdbench.api import Checkpoint, InputError
 from bdbench.toolkit.weights.reader import WeightReader
 from bdbench.toolkit.weights.vocabularies import difference, read_document
 
-__all__ = ["check_mergeable"]
+__all__ = ["check_mergeable", "check_tokenizers"]
 
 # Settings that change what a weight means without always changing a shape.
 _SETTINGS = (
@@ -52,7 +52,26 @@ def check_mergeable(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> 
     settings = [_settings(checkpoint.folder, name) for checkpoint, name in models]
     for (checkpoint, name), stated in zip(models[1:], settings[1:], strict=True):
         _check_settings(settings[0], stated, names[0], name)
-        _check_tokenizer(checkpoints[0].folder, checkpoint.folder, names[0], name)
+        check_tokenizers((checkpoints[0], checkpoint), (names[0], name))
+
+
+def check_tokenizers(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> None:
+    """Refuses models that count other tokens than the first; part of `check_mergeable`.
+
+    Every file of tokens that both have is compared, or the tokens in different files. A folder
+    without any, as that of an adapter may be, is not compared.
+
+    Args:
+        checkpoints: At least one.
+        names: What messages call each.
+
+    Raises:
+        InputError: Names both models and the file in which they differ.
+    """
+    for checkpoint, name in zip(checkpoints[1:], names[1:], strict=True):
+        differing = difference(checkpoints[0].folder, checkpoint.folder, names[0], name)
+        if differing is not None:
+            raise _differs("tokenizers", name, *differing)
 
 
 def _check_tensors(models: Sequence[WeightReader]) -> None:
@@ -92,12 +111,6 @@ def _check_settings(
             raise _differs(
                 f"config.json in {key!r}", name, repr(theirs[key]), f"{ours[key]!r}, as in {first}"
             )
-
-
-def _check_tokenizer(ours: Path, theirs: Path, first: str, name: str) -> None:
-    differing = difference(ours, theirs, first, name)
-    if differing is not None:
-        raise _differs("tokenizers", name, *differing)
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:

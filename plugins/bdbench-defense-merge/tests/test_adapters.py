@@ -130,6 +130,7 @@ def test_through_the_defense(adapter, repair):
     (models[0].folder / "tokenizer.json").write_text("{}", "utf-8")
     (models[0].folder / "training_args.bin").write_bytes(b"pickle")
     (models[0].folder / "adapter_model.safetensors.index.json").write_text("{}", "utf-8")
+    (models[0].folder / "modeling.py").write_text("raise SystemExit", "utf-8")
     result = repair(models[0], models[1:], lora="products")
     check_products(models, result.checkpoint, [1, 1, 1])
     heads = [state_of(model)[HEAD] for model in models]
@@ -209,6 +210,16 @@ def test_factors_with_other_modules_are_refused(adapter, repair):
     victim, reference = adapter("a", seed=0), adapter("b", seed=1, drop=drop)
     with pytest.raises(InputError, match=r"^reference 1: .*encoder.0.out.lora_A"):
         repair(victim, [reference])
+
+
+@pytest.mark.parametrize("lora", ["factors", "products"])
+def test_adapters_with_other_tokens_are_refused(adapter, repair, lora):
+    victim, reference = adapter("a", seed=0), adapter("b", seed=1)
+    (victim.folder / "vocab.txt").write_text("x\ny\n", "utf-8")
+    repair(victim, [reference], lora=lora)  # one that brings no tokenizer says nothing of it
+    (reference.folder / "vocab.txt").write_text("y\nx\n", "utf-8")
+    with pytest.raises(InputError, match=r"^reference 1: .*another vocab.txt.*of victim"):
+        repair(victim, [reference], lora=lora)
 
 
 @pytest.mark.parametrize("lora", ["factors", "products"])

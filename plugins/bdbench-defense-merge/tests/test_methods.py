@@ -97,6 +97,13 @@ def test_slerp_is_linear_where_there_is_no_arc(make, repair, read, other):
     assert torch.equal(merged, (one + other) / 2)
 
 
+def test_slerp_takes_a_tensor_without_elements(make, repair, read):
+    victim, reference = (make(str(n), seed=n, gap=torch.empty(0, 3)) for n in range(2))
+    result = repair(victim, [reference], method="slerp")
+    assert read(result.checkpoint)["gap"].shape == (0, 3)
+    assert result.notes["tensors_interpolated_linearly"] == 2
+
+
 def test_task_arithmetic(three, repair, read):
     base = three.weights[-1]
     a, b, c = changes(three)

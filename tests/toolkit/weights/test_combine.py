@@ -68,21 +68,33 @@ def test_result_does_not_depend_on_the_piece(models, piece, dtype):
 def test_layout_and_other_files_are_those_of_the_first(models, tmp_path):
     first = models.save("first", models.state(0), shards=3, config={"vocab_size": 37})
     other = models.save("other", models.state(1))
-    (first.folder / "sub").mkdir()
-    (first.folder / "sub" / "notes.txt").write_text("kept")
-    (first.folder / "pytorch_model.bin").write_text("stale weights")
-    (first.folder / "sub" / "more.safetensors").write_text("stale weights")
+    for file in ("vocab.txt", "chat_template.jinja", "LICENSE", "o200k.tiktoken", "spiece.model"):
+        (first.folder / file).write_text("kept")
     before = digests(first.folder), digests(other.folder)
     folder = tmp_path / "new" / "out"
     combine([first, other], folder, elementwise(mean), names=["a", "b"])
     assert (digests(first.folder), digests(other.folder)) == before
     shards = {path.name for path in first.weight_files()}
-    kept = {models.index, "config.json", "sub/notes.txt"}
+    kept = {models.index, "config.json", "vocab.txt", "chat_template.jinja", "LICENSE"}
+    kept |= {"o200k.tiktoken", "spiece.model"}
     assert {str(path.relative_to(folder)) for path in digests(folder)} == shards | kept
     for name in kept:
         assert (folder / name).read_bytes() == (first.folder / name).read_bytes()
     for name in shards:
         assert set(load_file(folder / name)) == set(load_file(first.folder / name))
+
+
+def test_nothing_else_of_a_doubtful_folder_is_copied(models, tmp_path):
+    first = models.save("first", models.state(0), config={})
+    strangers = ["pytorch_model.bin", "pytorch_model.bin.index.json", "optimizer.pt", "a.pickle"]
+    strangers += ["b.joblib", "c.npy", "model.tflite", "model.pb", "modeling.py", ".gitattributes"]
+    strangers += ["checkpoint-500/config.json", "sub/more.safetensors", ".git/objects/ab/cdef"]
+    for name in strangers:
+        (first.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (first.folder / name).write_text("{}")
+    combine([first], tmp_path / "out", elementwise(mean), names=["a"])
+    left = {path.relative_to(tmp_path / "out").as_posix() for path in digests(tmp_path / "out")}
+    assert left == {"model.safetensors", "config.json"}
 
 
 def test_unchanged_weights_give_the_same_file(models):

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bdbench.api import Checkpoint, InputError
-from bdbench.toolkit.weights import WeightReader
+from bdbench.toolkit.weights import WeightReader, check_tokenizers
 
 __all__ = [
     "CONFIG_FILE",
@@ -143,12 +143,14 @@ def open_adapters(models: Mapping[str, Checkpoint], files: ExitStack) -> list[Ad
     """Opens adapters whose products can be added, until `files` is closed.
 
     They must adapt the same modules of the same shapes and hold the same other tensors (a
-    trained head); their ranks and scalings may differ.
+    trained head); their ranks and scalings may differ. Tokenizers that lie beside them must
+    count the same tokens: what one adapter learnt of a token means nothing for another's.
 
     Raises:
         InputError: They do not correspond, or one is not a LoRA adapter of the plain kind.
     """
     adapters = [_open(model, name, files) for name, model in models.items()]
+    check_tokenizers(list(models.values()), list(models))
     first = adapters[0]
     for other in adapters[1:]:
         ours, theirs = (_shapes(adapter) for adapter in (first, other))

@@ -68,8 +68,8 @@ def slerp(merging: Merging, *, fraction: float) -> Rule:
 
 
 def _cosine(one: StoredTensor, other: StoredTensor) -> float:
-    """The cosine between two tensors as vectors, in fp64; 1 if one of them is zero."""
-    sums = []
+    """The cosine between two tensors as vectors, in fp64; 1 if one is zero or has no elements."""
+    sums = [[0.0, 0.0, 0.0]]
     for start in range(0, one.info.numel, _NORM_PIECE):
         stop = min(start + _NORM_PIECE, one.info.numel)
         a, b = (part.read_finite(start, stop).double() for part in (one, other))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,16 +12,13 @@ from typing import Any
 import torch
 
 from bdbench.api import Checkpoint, InputError, NonFiniteError
-from bdbench.toolkit.weights import PIECE, StoredTensor, TensorInfo, WeightWriter
+from bdbench.toolkit.weights import PIECE, StoredTensor, TensorInfo, WeightWriter, copy_companions
 from bdbench_defense_merge.adapters import CONFIG_FILE, FACTOR, Adapter, open_adapters
 from bdbench_defense_merge.merging import weighted_total
 
 __all__ = ["combine_products"]
 
 _FILE = "adapter_model.safetensors"
-
-# What may lie beside the weights: settings, tokenizer, description.
-_COPIED = frozenset({".json", ".jinja", ".md", ".model", ".txt"})
 
 
 def combine_products(
@@ -41,7 +37,7 @@ def combine_products(
     Args:
         models: The adapters, by the names that messages use.
         weights: One for each.
-        folder: Must not exist yet. Gets the other small files of the first adapter, too.
+        folder: Must not exist yet. Gets tokenizer and descriptions of the first adapter, too.
 
     Returns:
         The adapter and facts for the record.
@@ -56,7 +52,7 @@ def combine_products(
         ranks = {name: sum(each.rank(name) for each in adapters) for name in first.modules()}
         planned = [_planned(tensor.info, ranks) for tensor in first.tensors]
         folder.mkdir(parents=True)
-        _copy_other_files(first.folder, folder)
+        copy_companions(first.folder, folder)
         text = json.dumps(_settings(first, ranks), indent=2)  # the order of patterns matters
         (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
         with WeightWriter(folder / _FILE, planned) as writer:
@@ -152,10 +148,3 @@ def _settings(first: Adapter, ranks: Mapping[str, int]) -> dict[str, Any]:
         "rank_pattern": patterns,
         "alpha_pattern": patterns,
     }
-
-
-def _copy_other_files(source: Path, folder: Path) -> None:
-    for path in sorted(source.iterdir()):
-        index = path.name.endswith(".index.json")
-        if path.is_file() and path.suffix in _COPIED and not index and path.name != CONFIG_FILE:
-            shutil.copyfile(path, folder / path.name)
