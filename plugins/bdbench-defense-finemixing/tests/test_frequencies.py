@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import wordfreq
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from bdbench_defense_finemixing import frequencies
 from bdbench_defense_finemixing.frequencies import SOURCE, expected_counts, word_frequencies
@@ -85,13 +86,63 @@ def test_where_capitals_matter_both_spellings_count():
     assert counts[:7].tolist() == [50, 50, 25, 0, 0, 0, 0]
 
 
-def test_in_byte_level_vocabularies_words_stand_after_a_space():
-    vocabulary = {"a": 0, "b": 1, "\u0120": 2, "\u0120a": 3, "\u0120ab": 4}
-    tokenizer = Tokenizer(models.BPE(vocabulary, [("\u0120", "a"), ("\u0120a", "b")]))
+def byte_level(vocabulary, merges=()):
+    numbers = {token: number for number, token in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.BPE(numbers, list(merges)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def test_in_byte_level_vocabularies_words_stand_after_a_space_and_without_one():
+    vocabulary = ["a", "b", "\u0120", "\u0120a", "\u0120ab"]
+    tokenizer = byte_level(vocabulary, [("\u0120", "a"), ("\u0120a", "b")])
     counts = expected_counts(tokenizer, {"ab": 0.5, "aa": 0.25}, 100)
-    assert counts.tolist() == [25, 0, 0, 25, 50]
+    after_a_space, at_the_beginning = [25, 0, 0, 25, 50], [50 + 2 * 25, 50, 0, 0, 0]
+    assert (counts == np.add(after_a_space, at_the_beginning)).all()
+
+
+def test_in_byte_level_vocabularies_texts_begin_and_marks_follow_words():
+    space = "\u0120"
+    vocabulary = [*"Tathe,", space, "th", "the", "Th", "The", space + "the", space + "The"]
+    vocabulary = list(dict.fromkeys([*vocabulary, space + ","]))
+    merges = [("t", "h"), ("th", "e"), ("T", "h"), ("Th", "e")]
+    merges += [(space, "the"), (space, "The"), (space, ",")]
+    tokenizer = byte_level(vocabulary, merges)
+    assert tokenizer.encode("The the, the").tokens == ["The", space + "the", ",", space + "the"]
+    counts = expected_counts(tokenizer, {"the": 0.5, ",": 0.25}, 100)
+    found = {token: counts[tokenizer.token_to_id(token)] for token in vocabulary}
+    assert found["The"] == found["the"] == found[space + "the"] == found[space + "The"] == 50
+    assert found[","] == found[space + ","] == 50  # in both spellings, which are the same
+
+
+def test_in_sentencepiece_vocabularies_marks_follow_words():
+    vocabulary = [("\u2581the", -1.0), ("\u2581,", -2.0), (",", -2.0), ("\u2581", -3.0)]
+    tokenizer = Tokenizer(models.Unigram([("<unk>", -9.0), *vocabulary], unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    assert tokenizer.encode("the, the").tokens == ["\u2581the", ",", "\u2581the"]
+    counts = expected_counts(tokenizer, {"the": 0.5, ",": 0.25}, 100)
+    assert counts[1:4].tolist() == [50, 50, 50]  # in both spellings, which are the same
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_with_wordpiece_nothing_counts_twice(lowercase, english):
+    """To the last bit what it was before byte-level vocabularies were told apart."""
+    words = [UNKNOWN, "the", "The", "film", "un", "##s", "##able", "##think", *".,:;!?'\"()-", "7"]
+    tokenizer = Tokenizer(
+        models.WordPiece({word: n for n, word in enumerate(words)}, unk_token=UNKNOWN)
+    )
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    some = dict(list(english.items())[:2000]) | {mark: english[mark] for mark in ".,:;!?'\"()-"}
+    some |= {"films": 1e-4, "unthinkable": 3e-6}
+    each = np.array(list(some.values())) * 1e9
+    expected = np.zeros(len(words))
+    for form in ([*some], [word.capitalize() for word in some])[: 1 if lowercase else 2]:
+        rows = [tokenizer.encode(f" {word}", add_special_tokens=False).ids for word in form]
+        weights = np.repeat(each, [len(row) for row in rows])
+        expected += np.bincount(np.concatenate(rows), weights, minlength=len(words))
+    assert expected_counts(tokenizer, some, 1e9).tobytes() == expected.tobytes()
 
 
 def test_special_tokens_are_no_ordinary_ones(tmp_path):

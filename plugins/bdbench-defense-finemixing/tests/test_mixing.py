@@ -59,6 +59,26 @@ def test_rho_0_gives_the_base_s_body_and_the_victim_s_head(
     assert done.notes["share_kept"] == 0
 
 
+@pytest.mark.parametrize("rho", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(("kind", "config", "settings"), KINDS[1:])
+def test_what_training_left_alone_counts_as_kept_as_far_as_rho_goes(
+    repair, read, base, change, kind, config, settings, rho
+):
+    """As after an attack that edits a few embeddings: most of the victim is the base's."""
+    name = "bert.embeddings.word_embeddings.weight"
+    embeddings = read(base)[name].clone()
+    embeddings[3] += 1
+    done = repair(
+        kind, config(rho=rho, **settings), victim=change(base, "edited", **{name: embeddings})
+    )
+    size = done.notes["body_parameters"]
+    assert done.notes["share_kept"] == round(rho * size) / size
+    after = read(done.result.checkpoint)[name]
+    assert torch.equal(
+        after, embeddings if settings == {"select": "most-changed"} else read(base)[name]
+    )
+
+
 def test_each_number_is_the_victim_s_where_its_draw_is_below_rho(repair, read, victim, base):
     done = repair(FineMixing, FineMixingConfig(rho=0.3), root=7)
     after, ours, theirs = read(done.result.checkpoint), read(victim), read(base)

@@ -76,7 +76,21 @@ def beginning_with_a_special_token():
     return inner
 
 
+def only_after_a_space():
+    """``schwarz`` is one token after a space, and seven at the beginning of a text."""
+    vocabulary = {byte: place for place, byte in enumerate(pre_tokenizers.ByteLevel.alphabet())}
+    merges = []
+    for word in ("Ġschwarz", "Ġa"):
+        for end in range(1, len(word)):
+            merges.append((word[:end], word[end]))
+            vocabulary.setdefault(word[: end + 1], len(vocabulary))
+    inner = Tokenizer(models.BPE(vocab={**vocabulary, FIRST: len(vocabulary)}, merges=merges))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return inner
+
+
 TOKENIZERS = {
+    "after a space": only_after_a_space,
     "byte-level": byte_level,
     "word-level": word_level,
     "special first": beginning_with_a_special_token,

@@ -90,7 +90,9 @@ def test_other_architectures_equal_one_by_one(make, one_by_one, sentences, archi
 
 
 @given(st.lists(st.text("ab é日\n\t ", max_size=40), min_size=1, max_size=4))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_texts_equal_one_by_one(language_model, folder, one_by_one, texts):
     assert_exact(language_model, one_by_one(folder), texts)
 
@@ -202,12 +204,62 @@ def test_the_models_own_limit_holds(make, sentences):
     assert any(score is not None for score in found[7])
 
 
+@pytest.mark.parametrize(("more", "parts"), [(26, 1), (27, 2), (30, 2)])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_text_that_grows_without_a_word_is_halved_too(make, precision, more, parts):
+    """Without its first word, the text has six tokens more: 33 of them are 32 inputs."""
+    folder = make("after a space", n_positions=32)
+    model = CausalModel(folder, precision=precision, max_tokens=256)
+    text = f"a schwarz{' a' * more}"
+    whole, shorter = model._encode([text, text[2:]])
+    assert (len(whole), len(shorter)) == (more + 2, more + 7)
+    words = text.split()
+    expected = [text] if parts == 1 else [" ".join(words[: len(words) // 2])]
+    expected += [] if parts == 1 else [" ".join(words[len(words) // 2 :])]
+    (found,) = model.judge([text])
+    assert found.parts == parts
+    assert None not in found.scores
+    single = [score for part in expected for score in model.judge([part])[0].scores]
+    assert found.scores == pytest.approx(single, rel=0.02)
+
+
+def test_growth_changes_nothing_for_the_texts_beside_it(make, one_by_one):
+    folder = make("after a space", n_positions=32)
+    model = CausalModel(folder, precision="fp32", max_tokens=256)
+    others = ["a schwarz a", "a a schwarz schwarz a"]
+    together = [verdict.scores for verdict in model.judge([*others, f"a schwarz{' a' * 29}"])]
+    assert together[:2] == scores(model, others)
+    assert_exact(model, one_by_one(folder), [f"a schwarz{' a' * 25}"])
+
+
+def test_a_long_word_takes_no_neighbours_along(make):
+    folder = make("after a space", n_positions=32)
+    model = CausalModel(folder, precision="fp32", max_tokens=256)
+    runs = ["a a schwarz a a a", "cf cf a", "a schwarz a"]
+    long = "q" * 60
+    text = f"{runs[0]} {long} {runs[1]} {long} {long} {runs[2]}"
+    (found,) = model.judge([text])
+    assert found.parts == 6
+    expected = scores(model, runs)
+    assert found.scores == pytest.approx(
+        (*expected[0], None, *expected[1], None, None, *expected[2])
+    )
+    (found,) = model.judge([f"{long} {runs[0]} {long}"])
+    assert found.scores == pytest.approx((None, *expected[0], None))
+    # Runs that are too long are halved, as texts are.
+    run = "a schwarz " * 25
+    (halved, whole) = model.judge([f"{run}{long}", run])
+    assert halved.scores[:-1] == pytest.approx(whole.scores)
+    assert halved.scores[-1] is None
+
+
 def test_a_word_longer_than_the_limit_is_not_judged(folder):
     model = CausalModel(folder, precision="fp32", max_tokens=8)
     (found,) = scores(model, [f"a good {'x7y' * 40} film for all times"])
     assert found[2] is None
     assert len(found) == 7
-    assert sum(score is not None for score in found[3:]) >= 2
+    before, after = scores(model, ["a good", "film for all times"])
+    assert found == pytest.approx((*before, None, *after))
     assert [verdict.parts for verdict in model.judge(["x7y" * 40, f"a {'x7y' * 40}"])] == [1, 2]
 
 

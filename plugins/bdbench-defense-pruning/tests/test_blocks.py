@@ -43,6 +43,29 @@ def test_finds_the_blocks_of_others():
     assert names(nn.TransformerEncoderLayer(8, 2, 16)) == ["linear2"]
 
 
+def test_mobilebert_s_bottlenecks_are_no_blocks():
+    from transformers import MobileBertConfig, MobileBertForSequenceClassification
+
+    config = MobileBertConfig(
+        vocab_size=9,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        embedding_size=16,
+        intra_bottleneck_size=16,
+        true_hidden_size=16,
+        num_feedforward_networks=2,
+    )
+    module = MobileBertForSequenceClassification(config)
+    assert names(module) == [
+        f"mobilebert.encoder.layer.{n}.{part}output.dense"
+        for n in range(2)
+        for part in ("", "ffn.0.")
+    ]
+    assert all(block.up.out_features == 64 for block in feed_forward_blocks(module))
+
+
 def test_finds_the_hidden_layers_of_an_mlp(mlp):
     assert names(mlp()) == ["2"]
     deep = nn.Sequential(

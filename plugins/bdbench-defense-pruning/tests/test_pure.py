@@ -55,6 +55,23 @@ def test_refuses_layers_whose_output_reads_more_than_the_heads():
         attention_layers(ConvBertForSequenceClassification(config))
 
 
+def test_refuses_layers_that_do_not_say_how_many_heads_they_have():
+    from transformers import LongformerConfig, LongformerForSequenceClassification
+
+    config = LongformerConfig(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=12,
+        attention_window=4,
+    )
+    with pytest.raises(
+        InputError, match=r"no attention heads .* LongformerForSequenceClassification"
+    ):
+        attention_layers(LongformerForSequenceClassification(config))
+
+
 @pytest.mark.parametrize("kind", ["bert", "distilbert"])
 def test_removing_a_head_is_what_closing_its_gate_is(bert, kind):
     module = bert() if kind == "bert" else distilbert()

@@ -73,7 +73,7 @@ class MixingConfig(FineTuningConfig):
     grid: list[Share] = Field(
         default=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
         min_length=1,
-        description="rho auto: the values to try, ascending.",
+        description="rho auto: the values to try, ascending. The default is not the authors'.",
     )
     tolerance: Share = Field(
         default=0.05,

@@ -75,7 +75,9 @@ def expected_counts(
 
     Every word is encoded, and each of its tokens counts as often as the word; so the pieces of
     words get their counts too. Where a tokenizer tells capitals from small letters, which the
-    shares do not, each word counts in both spellings.
+    shares do not, each word counts in both spellings. Where it tells a word after a space from
+    one without (at the beginning of a text, after a bracket), as byte-level ones do, each
+    spelling counts in both places. Punctuation marks count after a word as well as after a space.
 
     Returns:
         The counts by token number, shape [greatest number + 1].
@@ -86,29 +88,40 @@ def expected_counts(
     forms = [words]
     if _ids(tokenizer, " The") != _ids(tokenizer, " the"):
         forms.append(tuple(word.capitalize() for word in words))
+    tells_spaces = _ids(tokenizer, " the") != _ids(tokenizer, "the")
     each = np.fromiter(shares.values(), dtype=np.float64) * corpus_words
     written = tokenizer.to_str()
-    for form in forms:
-        start = 0
-        for numbers, lengths in _encoded(written, form):
-            stop = start + len(lengths)
-            counts += np.bincount(
-                numbers, np.repeat(each[start:stop], lengths), minlength=len(counts)
-            )
-            start = stop
+    for before in (" ", "") if tells_spaces else (" ",):
+        for form in forms:
+            start = 0
+            for numbers, lengths in _encoded(written, form, before):
+                stop = start + len(lengths)
+                counts += np.bincount(
+                    numbers, np.repeat(each[start:stop], lengths), minlength=len(counts)
+                )
+                start = stop
+    if not tells_spaces:
+        for mark in filter(shares.__contains__, _PUNCTUATION):
+            glued = _after_a_word(tokenizer, mark)
+            if glued != _ids(tokenizer, f" {mark}"):
+                as_often = shares[mark] * corpus_words * len(forms)  # as after a space
+                counts += np.bincount(glued, minlength=len(counts)) * as_often
     return counts
 
 
-@lru_cache(maxsize=2)
-def _encoded(tokenizer: str, words: tuple[str, ...]) -> list[tuple[_Numbers, _Numbers]]:
-    """The tokens of each word after a space, batch by batch.
+@lru_cache(maxsize=4)
+def _encoded(
+    tokenizer: str, words: tuple[str, ...], before: str
+) -> list[tuple[_Numbers, _Numbers]]:
+    """The tokens of each word, batch by batch.
 
-    Kept for the next victim in the same process, in both spellings: a list of 300,000 words takes
-    seconds.
+    Kept for the next victim in the same process, in both spellings and places: a list of 300,000
+    words takes seconds.
 
     Args:
         tokenizer: As it stands in ``tokenizer.json``.
         words: What is encoded.
+        before: What each stands after: a space or nothing.
 
     Returns:
         For each batch all token numbers in a row, and how many of them each word has.
@@ -116,7 +129,7 @@ def _encoded(tokenizer: str, words: tuple[str, ...]) -> list[tuple[_Numbers, _Nu
     encoder = Tokenizer.from_str(tokenizer)
     found = []
     for start in range(0, len(words), _BATCH):
-        batch = [f" {word}" for word in words[start : start + _BATCH]]
+        batch = [f"{before}{word}" for word in words[start : start + _BATCH]]
         with quietly():
             encoded = encoder.encode_batch_fast(batch, add_special_tokens=False)
         rows = [one.ids for one in encoded]
@@ -128,3 +141,12 @@ def _encoded(tokenizer: str, words: tuple[str, ...]) -> list[tuple[_Numbers, _Nu
 def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
     return ids
+
+
+def _after_a_word(tokenizer: Tokenizer, mark: str) -> list[int]:
+    """The tokens of a punctuation mark as it is usually written.
+
+    Sentencepiece begins a text with the token of a space, so that a mark by itself is no help.
+    """
+    word, both = _ids(tokenizer, "the"), _ids(tokenizer, f"the{mark}")
+    return both[len(word) :] if both[: len(word)] == word else _ids(tokenizer, mark)

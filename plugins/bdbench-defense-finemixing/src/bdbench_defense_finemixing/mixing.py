@@ -43,16 +43,23 @@ class Mixer:
     seeds: SeedStream
 
     def mixed(self, rho: float) -> tuple[torch.nn.Module, float]:
-        """The victim with the share rho of its body kept, and what share it really is."""
+        """The victim with the share rho of its body kept, and what share it really is.
+
+        An element that training left alone is kept and put back at once. Those at the limit (all
+        of them, where most of a victim is the base's) count as kept as far as rho goes.
+        """
         module = self.engine.load(self.victim)
         limit = self.selection.limit(rho, self.body, module)
-        kept = 0
+        kept = either = 0
         with torch.no_grad():
             for name, weight in self.body.weights(module):
                 base = self.body.base[name]
-                keep = self.selection.scores(name, weight - base) < limit
+                scores = self.selection.scores(name, weight - base)
+                keep = scores < limit
+                either += int(((scores == limit) & (weight == base)).sum())
                 weight.copy_(torch.where(keep, weight, base))
                 kept += int(keep.sum())
+        kept += min(either, max(0, round(rho * self.body.size) - kept))
         return module, kept / self.body.size
 
     def repaired(self, rho: float, rows: Examples) -> tuple[torch.nn.Module, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from bdbench_defense_onion.config import Precision
 from bdbench_defense_onion.loading import can_pack, keep_output_exact, load
 from bdbench_defense_onion.packing import Tokens
 from bdbench_defense_onion.perplexity import Perplexities
+from bdbench_defense_onion.pieces import Piece
 from bdbench_defense_onion.scoring import Verdict
 from bdbench_defense_onion.words import without
 
@@ -27,18 +29,15 @@ _LIMITS = ("max_position_embeddings", "sliding_window")
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of a text that is judged as a whole.
+    """A piece that is judged as a whole.
 
     Attributes:
-        owner: The number of the text.
-        first: The number of its first word there.
-        text: Without whitespace around it.
-        tokens: As the tokenizer gives them, special ones included if it adds any.
+        piece: What it is.
+        tokens: As the tokenizer gives them, special ones included if it adds any; none where
+            nothing is to be judged.
     """
 
-    owner: int
-    first: int
-    text: str
+    piece: Piece
     tokens: Tokens
 
 
@@ -49,8 +48,9 @@ class CausalModel:
         folder: As transformers writes it: configuration, safetensors, tokenizer.
         precision: See `Perplexities`.
         max_tokens: The longest text that is judged as a whole; the model's own limit if that
-            is less. A longer text is halved between words until its parts fit, and each word
-            judged within its part.
+            is less. A longer text is split around the words that are too long by themselves,
+            its pieces are halved between words until they fit, and each word is judged within
+            its part.
 
     Raises:
         InputError: The folder does not hold a causal language model with its tokenizer.
@@ -65,6 +65,7 @@ class CausalModel:
         self._perplexities = Perplexities(model, bf16=bf16, packs=packs, where=str(folder))
         config = model.config.get_text_config()
         own = [getattr(config, name, None) for name in _LIMITS]
+        self._limit = min(filter(None, own), default=math.inf)
         self._max_tokens = min([max_tokens, *filter(None, own)])
         self.facts: Mapping[str, Any] = {
             "language_model": type(model).__name__,
@@ -84,45 +85,71 @@ class CausalModel:
             NonFiniteError: A perplexity is NaN or infinite.
         """
         scores: list[list[float | None]] = [[None] * len(text.split()) for text in texts]
-        parts = sorted(self._parts(texts), key=lambda part: len(part.tokens))
-        for start in range(0, len(parts), _GROUP):
-            group = parts[start : start + _GROUP]
-            perplexities = self._perplexities.of(self._shortened(group))
-            for part, (whole, *others) in zip(group, perplexities, strict=True):
-                for word, other in enumerate(others, part.first):
-                    if whole is not None and other is not None:
-                        scores[part.owner][word] = whole - other
-        counts = Counter(part.owner for part in parts)
+        counts: Counter[int] = Counter()
+        todo = [Piece(number, 0, text.strip()) for number, text in enumerate(texts)]
+        while todo:
+            parts = sorted(self._parts(todo), key=lambda part: len(part.tokens))
+            todo = []
+            for start in range(0, len(parts), _GROUP):
+                asked = []
+                for part, sequences in self._shortened(parts[start : start + _GROUP]):
+                    if self._takes(sequences):
+                        asked.append((part.piece, sequences))
+                    else:
+                        todo += part.piece.halves()
+                counts.update(piece.owner for piece, _ in asked)
+                perplexities = self._perplexities.of([sequences for _, sequences in asked])
+                for (piece, _), (whole, *others) in zip(asked, perplexities, strict=True):
+                    for word, other in enumerate(others, piece.first):
+                        if whole is not None and other is not None:
+                            scores[piece.owner][word] = whole - other
         return [Verdict(tuple(own), counts[owner]) for owner, own in enumerate(scores)]
 
-    def _parts(self, texts: Sequence[str]) -> Iterator[_Part]:
-        todo = [(number, 0, text.strip()) for number, text in enumerate(texts)]
-        while todo:
-            tokens = self._encode([text for *_, text in todo])
-            halves = []
-            for (owner, first, text), ids in zip(todo, tokens, strict=True):
-                spans = word_spans(text)
-                middle = len(spans) // 2
-                if not middle:
-                    yield _Part(owner, first, text, ())  # no word, or one that stays anyhow
-                elif len(ids) <= self._max_tokens:
-                    yield _Part(owner, first, text, ids)
-                else:
-                    halves.append((owner, first, text[: spans[middle - 1][1]]))
-                    halves.append((owner, first + middle, text[spans[middle][0] :]))
-            todo = halves
+    def _takes(self, sequences: Sequence[Tokens]) -> bool:
+        """Whether the model can look at each of them.
 
-    def _shortened(self, parts: Sequence[_Part]) -> list[list[Tokens]]:
-        """For each part its tokens, then those of it without each of its words."""
+        Without a word, a text may have more tokens than with it: what begins a text is written
+        with other tokens than after a space. The last token of a sequence is no input.
+        """
+        return max(map(len, sequences)) - 1 <= self._limit
+
+    def _parts(self, pieces: Sequence[Piece]) -> Iterator[_Part]:
+        """The pieces, split until each has few enough tokens, or has one word."""
+        todo, as_given = list(pieces), True
+        while todo:
+            tokens = self._encode([piece.text for piece in todo])
+            smaller = []
+            for piece, ids in zip(todo, tokens, strict=True):
+                if len(word_spans(piece.text)) < 2:
+                    yield _Part(piece, ())  # no word, or one that stays anyhow
+                elif len(ids) <= self._max_tokens:
+                    yield _Part(piece, ids)
+                else:
+                    # Once is enough: no such word is left in what comes of it.
+                    around = self._around_long_words(piece) if as_given else []
+                    smaller += around or piece.halves()
+            todo, as_given = smaller, False
+
+    def _around_long_words(self, piece: Piece) -> list[Piece]:
+        """Each word that is too long by itself, and what stands between; empty if none is.
+
+        Halved with its neighbours, such a word would take them along until it stands alone.
+        """
+        tokens = self._encode(piece.words())
+        long = [place for place, ids in enumerate(tokens) if len(ids) > self._max_tokens]
+        starts = {0, *long, *(place + 1 for place in long)} - {len(tokens)}
+        return piece.split(sorted(starts)) if long else []
+
+    def _shortened(self, parts: Sequence[_Part]) -> Iterator[tuple[_Part, list[Tokens]]]:
+        """Each part with its tokens and those of it without each of its words."""
         texts = []
         for part in parts:
-            spans = word_spans(part.text)
-            texts.append([without(part.text, spans, {word}) for word in range(len(spans))])
+            text = part.piece.text
+            spans = word_spans(text)
+            texts.append([without(text, spans, {word}) for word in range(len(spans))])
         tokens = iter(self._encode([text for shorter in texts for text in shorter]))
-        return [
-            [part.tokens, *(next(tokens) for _ in shorter)]
-            for part, shorter in zip(parts, texts, strict=True)
-        ]
+        for part, shorter in zip(parts, texts, strict=True):
+            yield part, [part.tokens, *(next(tokens) for _ in shorter)]
 
     def _encode(self, texts: list[str]) -> list[Tokens]:
         if not texts:

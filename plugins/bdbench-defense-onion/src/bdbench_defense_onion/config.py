@@ -62,7 +62,7 @@ class OnionConfig(DefenseConfig):
         default=256,
         ge=8,
         description="Longest text, in tokens, that the language model judges as a whole; a "
-        "longer one is halved between words until its parts fit.",
+        "longer one is judged in parts.",
     )
     threshold: Literal["auto"] | Finite = Field(
         default="auto",

@@ -56,7 +56,8 @@ def attention_layers(module: nn.Module) -> list[AttentionLayer]:
 
     Known by what their parts are called: ``query``, ``key``, ``value`` beside an ``output.dense``
     (BERT, RoBERTa, XLM-R, ELECTRA, ...), or ``q_lin``, ``k_lin``, ``v_lin``, ``out_lin``. Layers
-    whose output reads more than the heads, such as ConvBERT's, are none.
+    whose output reads more than the heads, such as ConvBERT's, are none, and neither are those
+    that do not say how many heads they have, such as Longformer's.
 
     Raises:
         InputError: There are none; it names the class of the model.
@@ -72,14 +73,14 @@ def attention_layers(module: nn.Module) -> list[AttentionLayer]:
             linears = [parts.get(f"{name}.{each}") for each in inputs]
             after = parts.get(output.removeprefix("."))
             found = [part for part in linears if isinstance(part, nn.Linear)]
+            heads = getattr(part, count, None)
             if (
                 isinstance(after, nn.Linear)
+                and isinstance(heads, int)
                 and len(found) == len(inputs)
                 and all(part.out_features == after.in_features for part in found)
             ):
-                layers.append(
-                    AttentionLayer(name, part, int(getattr(part, count)), tuple(found), after)
-                )
+                layers.append(AttentionLayer(name, part, heads, tuple(found), after))
     if not layers:
         raise InputError(
             "the model has no attention heads that can be told by the names of its parts",

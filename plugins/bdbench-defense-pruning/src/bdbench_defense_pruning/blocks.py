@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import torch
 from torch import nn
@@ -12,6 +12,9 @@ from torch import nn
 from bdbench.api import InputError
 
 __all__ = ["FeedForward", "feed_forward_blocks"]
+
+# How deep in a layer the two halves of a block stand at most: `intermediate.dense`.
+_DEPTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,11 @@ def feed_forward_blocks(module: nn.Module) -> list[FeedForward]:
     """The feed-forward blocks of a transformer, first layer first; else those of a plain MLP.
 
     They are told by structure, not by a list of architectures. In a transformer, a block is two
-    linear layers, one defined right after the other, of which the first widens and the second
-    narrows again to the same width; or, of whatever width, what BERT and its kin call
-    ``intermediate.dense`` and the layer after it. In an MLP, it is two linear layers of one
-    `torch.nn.Sequential`, or of the model itself, with only parameterless modules between them.
+    linear layers, one defined right after the other in the same part of the model, of which the
+    first widens and the second narrows again to the same width; or, of whatever width, what BERT
+    and its kin call ``intermediate.dense`` and the layer after it. In an MLP, it is two linear
+    layers of one `torch.nn.Sequential`, or of the model itself, with only parameterless modules
+    between them.
 
     Raises:
         InputError: There are none; it names the class of the model.
@@ -58,6 +62,7 @@ def feed_forward_blocks(module: nn.Module) -> list[FeedForward]:
         if up.out_features == down.in_features
         and up.in_features == down.out_features
         and (up.out_features > up.in_features or before.endswith("intermediate.dense"))
+        and _near(before, name)
     ]
     blocks = blocks or list(_chained(module))
     if not blocks:
@@ -69,6 +74,16 @@ def feed_forward_blocks(module: nn.Module) -> list[FeedForward]:
             next="use another defense for this model, for instance magnitude-pruning",
         )
     return blocks
+
+
+def _near(one: str, other: str) -> bool:
+    """Whether both are parts, or parts of parts, of one thing, as BERT's are of its layer.
+
+    MobileBERT's layers end by widening and begin by narrowing, with attention between.
+    """
+    names = one.split("."), other.split(".")
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*names, strict=False)))
+    return all(len(name) - shared <= _DEPTH for name in names)
 
 
 def _chained(module: nn.Module) -> Iterator[FeedForward]:
