@@ -279,7 +279,8 @@ def _arithmetic() -> str:
     """What torch computes with on the processor: bf16 differs in the last bits between them."""
     import torch  # noqa: PLC0415 -- only where a stage runs
 
-    can = getattr(torch.cpu, "get_capabilities", dict)()  # versions before it do not tell
+    # Older versions do not tell.
+    can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     units = [name for name in ("avx512_bf16", "amx_bf16") if can.get(name)]
     return " ".join([torch.backends.cpu.get_cpu_capability(), *units])
 
