@@ -95,7 +95,8 @@ def test_publisher_and_run_are_killed_and_all_is_there_once(home, runs, make_rec
         wait_for(lambda: len(list((home.spool / "published").rglob("*.json"))) > 1)
         (process,) = publishers(home)
         process.kill()
-        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        # Its first thread is a zombie before the others are gone; nobody can reap it until then.
+        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE and process.num_threads() == 1)
         send(records[4:])
         assert len(publishers(home)) == 1
         run.kill()
