@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,15 +12,13 @@ import click
 
 from bdbench.api import BdbenchError
 from bdbench.cli.exits import Exit
+from bdbench.cli.finished import suite_of
 from bdbench.cli.options import as_json, common, echo_json, home_option, make_host, say
 from bdbench.home import resolve_home
 from bdbench.host.catalog import Host
-from bdbench.results.runs import RUN_FILE, FinishedRun, finished_runs, read_records
+from bdbench.results.runs import FinishedRun, finished_runs, read_records
 from bdbench.store.objects import CorruptObjectError, Store
 from bdbench.suite.planning import build_plan
-from bdbench.suite.reader import Document
-from bdbench.suite.resolve import resolve
-from bdbench.suite.schema import parse_suite
 
 __all__ = ["clean"]
 
@@ -111,12 +108,9 @@ def _kept(runs: Sequence[FinishedRun], keep: int | None) -> Iterator[FinishedRun
 
 def _used_by(folder: Path, host: Host) -> set[str]:
     """What a run would take from the store if it ran again, under the present plugins."""
-    named = {key for record in read_records(folder) for key in record.stages.values()}
-    document = json.loads((folder / RUN_FILE).read_text("utf-8"))["document"]
     try:
-        suite = parse_suite(Document(f"{folder.name}/{RUN_FILE}", folder, document))
-        return set(build_plan(resolve(suite, host)).stages)
+        return set(build_plan(suite_of(folder, host)).stages)
     except BdbenchError as error:
         # A plugin or a file is not here now. It may be back: what the records name stays.
         say(f"{folder.name} cannot be planned, so what its records name is kept ({error})")
-        return named
+        return {key for record in read_records(folder) for key in record.stages.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from bdbench.home import Home
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
 from bdbench.results.render.cells import SCHEMA
-from bdbench.results.runs import latest_run, read_comparison
+from bdbench.results.runs import RUN_FILE, latest_run, read_comparison
+from bdbench.suite.reader import Document
+from bdbench.suite.resolve import ResolvedSuite, resolve
+from bdbench.suite.schema import parse_suite
 
-__all__ = ["find_comparison", "make_reporter"]
+__all__ = ["find_comparison", "make_reporter", "suite_of"]
 
 
 def find_comparison(home: Home, name: str | None) -> tuple[Path, dict[str, Any]]:
@@ -34,6 +38,16 @@ def find_comparison(home: Home, name: str | None) -> tuple[Path, dict[str, Any]]
             "not computed again",
         )
     return folder, comparison
+
+
+def suite_of(folder: Path, host: Host) -> ResolvedSuite:
+    """The suite that a run was of, from its own record, under the plugins as they are now.
+
+    Raises:
+        BdbenchError: A plugin or a file that it names is not here, or no longer takes its settings.
+    """
+    document = json.loads((folder / RUN_FILE).read_text("utf-8"))["document"]
+    return resolve(parse_suite(Document(f"{folder.name}/{RUN_FILE}", folder, document)), host)
 
 
 def make_reporter(host: Host, name: str, settings: Mapping[str, Any], *, where: str) -> Reporter:

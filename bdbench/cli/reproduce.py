@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from bdbench.api import InputError
 from bdbench.cli.exits import Exit
+from bdbench.cli.finished import suite_of
 from bdbench.cli.options import as_json, common, echo_json, home_option, say
 from bdbench.home import Home, resolve_home
 from bdbench.host.catalog import Host
@@ -23,14 +23,11 @@ from bdbench.results.differences import (
     values_that_differ,
 )
 from bdbench.results.render.cells import visible
-from bdbench.results.runs import RUN_FILE, latest_run, read_comparison, read_records
+from bdbench.results.runs import latest_run, read_comparison, read_records
 from bdbench.store.objects import Store
 from bdbench.store.scratch import scratch
 from bdbench.suite.plan import Cell, Plan, Wanted
 from bdbench.suite.planning import build_plan
-from bdbench.suite.reader import Document
-from bdbench.suite.resolve import resolve
-from bdbench.suite.schema import parse_suite
 
 if TYPE_CHECKING:
     from bdbench.api import Executor
@@ -121,9 +118,6 @@ def _plan(folder: Path, records: Sequence[CellRecord], host: Host) -> Plan:
             where=str(folder),
             next="`bdbench leaderboard` shows what became of it",
         )
-    document = json.loads((folder / RUN_FILE).read_text("utf-8"))["document"]
-    source = f"{folder.name}/{RUN_FILE}"
-    resolved = resolve(parse_suite(Document(source, folder, document)), host)
     # A run may have had only some cells of its suite.
     wanted = Wanted(
         datasets={record.dataset.label for record in records},
@@ -132,7 +126,7 @@ def _plan(folder: Path, records: Sequence[CellRecord], host: Host) -> Plan:
         defenses={record.defense_label for record in records},
         seeds={record.seed for record in records},
     )
-    plan = build_plan(resolved, wanted)
+    plan = build_plan(suite_of(folder, host), wanted)
     had = by_place(records)
     plan.cells = [cell for cell in plan.cells if _place(cell) in had]
     return plan
