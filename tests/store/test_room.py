@@ -7,14 +7,9 @@ import hashlib
 import pytest
 from filelock import FileLock
 
-from bdbench.store.objects import CorruptObjectError, Store
+from bdbench.store.objects import CorruptObjectError
 
 KEY = hashlib.sha256(b"one").hexdigest()
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
 
 
 def make(folder):
