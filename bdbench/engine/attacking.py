@@ -12,6 +12,7 @@ from bdbench.engine.attacker import attacker
 from bdbench.engine.context import Stage, StageResult
 from bdbench.engine.triggering import count_cut_off, show_triggers
 from bdbench.engine.victims import starting_point, train_honestly
+from bdbench.toolkit.cutting import CutsRows
 
 __all__ = ["make_edited", "make_pretrained", "make_triggered", "make_victim"]
 
@@ -51,14 +52,14 @@ def make_triggered(stage: Stage) -> StageResult:
 
 def _cut_off(stage: Stage, start: Checkpoint, rows: Examples) -> dict[str, int]:
     """Of how many poisoned rows the victim reads no trigger: what they teach is a wrong label."""
-    if "poison" not in stage.inputs:
+    if "poison" not in stage.inputs or not isinstance(stage.model, CutsRows):
         return {}
     mask = pq.read_table(stage.input("poison") / "mask.parquet").column("poisoned").to_pylist()
     clean = stage.rows("data", "train")
     # Rows that the attack added come after the clean ones; without a trigger they are none.
     poisoned = [row for row in range(len(clean)) if mask[row]]
-    before, after = clean.select(poisoned), rows.select(poisoned)
-    cut = count_cut_off(stage.model, start, before, after)
+    items = stage.model.encode(rows.select(poisoned), start)
+    cut = count_cut_off(stage.model, start, clean.select(poisoned), items)
     return {"triggers_cut_off": cut} if cut else {}
 
 

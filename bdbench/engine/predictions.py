@@ -83,9 +83,9 @@ def _cut(
     notes: dict[str, Any] = {"cut_rows": len(cut)} if cut else {}
     shown = stage.inputs.keys() & {"triggered", "variants"}
     if cut and shown and screened.rewritten is None:
-        after = screened.after.select(cut)
-        bare = _bare(stage, after.ids)
-        notes["triggers_cut_off"] = count_cut_off(model, checkpoint, bare, after)
+        bare = _bare(stage, [screened.after.ids[row] for row in cut])
+        read = [items[row] for row in cut]
+        notes["triggers_cut_off"] = count_cut_off(model, checkpoint, bare, read)
     return notes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +62,19 @@ def read_variants(folder: Path) -> dict[str, Examples]:
     return found
 
 
-def count_cut_off(model: Model, checkpoint: Checkpoint, before: Examples, after: Examples) -> int:
+def count_cut_off(
+    model: Model, checkpoint: Checkpoint, before: Examples, items: Sequence[Any]
+) -> int:
     """How many rows a model reads as if nothing had been done to them.
 
     Args:
         model: The family; 0 where it cannot tell what it cuts.
         checkpoint: One of its models.
         before: The rows without their triggers.
-        after: The same rows with them.
+        items: The same rows with them, as the family encodes them.
     """
     if not isinstance(model, CutsRows):
         return 0
-    items = model.encode(after, checkpoint)
     cut = [row for row, item in enumerate(items) if model.is_cut(item)]
     bare = model.encode(before.select(cut), checkpoint)
     return sum(items[row] == item for row, item in zip(cut, bare, strict=True))

@@ -239,6 +239,36 @@ def cell(bench, splits):
 
 
 @pytest.fixture
+def attacked(bench, splits):
+    """A small cell whose data a patch poisoned, and ways to run a defense on it."""
+
+    class Attacked:
+        data = bench.data(splits())
+        poison = bench.poison(
+            {
+                "kind": "attack",
+                "label": "patch",
+                "component": "toy-patch",
+                "config": {"coordinate": 1},
+            },
+            data,
+        )
+        victim = bench.victim(data, poison=poison)
+
+        def filter(self, found, **needs):
+            part = bench.defense(found, "filter", **needs)
+            given = {"data": self.data, "poison": self.poison, "victim": self.victim}
+            return bench.treated(filters=[part], **given)
+
+        def repair(self, found, *, clean_rows=16, seed=0, inputs=None, **needs):
+            part = bench.defense(found, "repair", **needs)
+            given = {"data": self.data, "victim": self.victim, **(inputs or {})}
+            return bench.treated(repairs=[part], clean_rows=clean_rows, seed=seed, **given)
+
+    return Attacked()
+
+
+@pytest.fixture
 def refused():
     """Calls what must end with an error of a stage, and gives the error."""
 

@@ -47,31 +47,6 @@ class Copy(Defense):
         return {}
 
 
-@pytest.fixture
-def cell(bench, splits):
-    """The keys of a small attacked cell, and a way to run a defense on it."""
-
-    class Cell:
-        data = bench.data(splits())
-        poison = bench.poison(
-            {
-                "kind": "attack",
-                "label": "patch",
-                "component": "toy-patch",
-                "config": {"coordinate": 1},
-            },
-            data,
-        )
-        victim = bench.victim(data, poison=poison)
-
-        def repair(self, found, *, clean_rows=16, seed=0, inputs=None, **needs):
-            part = bench.defense(found, "repair", **needs)
-            given = {"data": self.data, "victim": self.victim, **(inputs or {})}
-            return bench.treated(repairs=[part], clean_rows=clean_rows, seed=seed, **given)
-
-    return Cell()
-
-
 # --- the view -----------------------------------------------------------------------------------
 
 ASKS = {
@@ -146,7 +121,7 @@ def test_a_view_has_no_field_for_what_the_attacker_knows(rows):
 # --- repairs ------------------------------------------------------------------------------------
 
 
-def test_a_repair_is_kept_with_its_notes(bench, cell):
+def test_a_repair_is_kept_with_its_notes(bench, attacked):
     class Halve(Copy):
         def change(self, weights):
             return {name: tensor / 2 for name, tensor in weights.items()}
@@ -154,21 +129,21 @@ def test_a_repair_is_kept_with_its_notes(bench, cell):
         def notes(self, victim, view):
             return {"halved": True}
 
-    key = cell.repair(Halve)
+    key = attacked.repair(Halve)
 
-    before, after = tensors(bench.folder(cell.victim)), tensors(bench.folder(key))
+    before, after = tensors(bench.folder(attacked.victim)), tensors(bench.folder(key))
     assert same({name: tensor / 2 for name, tensor in before.items()}, after)
     assert list(bench.notes(key).values()) == [{"halved": True}]
 
 
-def test_a_victim_is_as_it_was_after_a_repair(bench, cell):
-    before = tensors(bench.folder(cell.victim))
-    cell.repair(Copy)
+def test_a_victim_is_as_it_was_after_a_repair(bench, attacked):
+    before = tensors(bench.folder(attacked.victim))
+    attacked.repair(Copy)
 
-    assert same(before, tensors(bench.folder(cell.victim)))
+    assert same(before, tensors(bench.folder(attacked.victim)))
 
 
-def test_a_model_with_folders_in_it_can_be_repaired_further(bench, cell):
+def test_a_model_with_folders_in_it_can_be_repaired_further(bench, attacked):
     class Nested(Copy):
         def repair(self, victim, view):
             done = super().repair(victim, view)
@@ -181,11 +156,11 @@ def test_a_model_with_folders_in_it_can_be_repaired_further(bench, cell):
             return {"more": (victim.folder / "more" / "about.json").read_text("utf-8")}
 
     parts = [bench.defense(found, "repair", access=Access.WEIGHTS) for found in (Nested, Look)]
-    key = bench.treated(repairs=parts, data=cell.data, victim=cell.victim)
+    key = bench.treated(repairs=parts, data=attacked.data, victim=attacked.victim)
     assert bench.notes(key)[parts[1]["label"]]["more"] == "{}"
 
 
-def test_repairs_act_one_after_the_other(bench, cell):
+def test_repairs_act_one_after_the_other(bench, attacked):
     class AddOne(Copy):
         def change(self, weights):
             return {name: tensor + 1 for name, tensor in weights.items()}
@@ -195,31 +170,31 @@ def test_repairs_act_one_after_the_other(bench, cell):
             return {name: tensor * 2 for name, tensor in weights.items()}
 
     parts = [bench.defense(found, "repair") for found in (AddOne, Double)]
-    key = bench.treated(repairs=parts, data=cell.data, victim=cell.victim)
+    key = bench.treated(repairs=parts, data=attacked.data, victim=attacked.victim)
 
-    before, after = tensors(bench.folder(cell.victim)), tensors(bench.folder(key))
+    before, after = tensors(bench.folder(attacked.victim)), tensors(bench.folder(key))
     assert same({name: (tensor + 1) * 2 for name, tensor in before.items()}, after)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_weights_that_are_not_finite_are_refused(cell, refused, value):
+def test_weights_that_are_not_finite_are_refused(attacked, refused, value):
     class Break(Copy):
         def change(self, weights):
             weights["2.bias"][1] = value
             return weights
 
-    error = refused(cell.repair, Break)
+    error = refused(attacked.repair, Break)
 
     assert error["type"] == "NonFiniteError"
     assert "2.bias" in error["where"]
 
 
-def test_the_victims_own_folder_is_no_repair(cell, refused):
+def test_the_victims_own_folder_is_no_repair(attacked, refused):
     class Lazy(Defense):
         def repair(self, victim, view):
             return Repair(victim)
 
-    error = refused(cell.repair, Lazy)
+    error = refused(attacked.repair, Lazy)
 
     assert (error["what"], error["found"]) == (
         "a repair must write a new model",
@@ -227,20 +202,20 @@ def test_the_victims_own_folder_is_no_repair(cell, refused):
     )
 
 
-def test_a_folder_without_weights_is_no_repair(cell, refused):
+def test_a_folder_without_weights_is_no_repair(attacked, refused):
     class Empty(Defense):
         def repair(self, victim, view):
             return Repair(Checkpoint(view.workspace))
 
-    assert refused(cell.repair, Empty)["what"] == "a repair must write a new model"
+    assert refused(attacked.repair, Empty)["what"] == "a repair must write a new model"
 
 
-def test_asking_for_more_than_was_declared_ends_the_defense(cell, refused):
+def test_asking_for_more_than_was_declared_ends_the_defense(attacked, refused):
     class Peek(Copy):
         def notes(self, victim, view):
             return {"rows": len(view.training_rows)}
 
-    error = refused(cell.repair, Peek, inputs={"poison": cell.poison})
+    error = refused(attacked.repair, Peek, inputs={"poison": attacked.poison})
 
     assert error["type"] == "NotGrantedError"
     assert "training_data=True" in error["next"]
@@ -259,13 +234,13 @@ class NoteThemToo(NoteCleanRows):
 
 
 @pytest.fixture
-def clean_rows(bench, cell):
+def clean_rows(bench, attacked):
     """What a defense is given as clean rows."""
 
     def given(count, found=NoteCleanRows, seed=0):
         part = bench.defense(found, "repair", clean_rows=1)
         key = bench.treated(
-            repairs=[part], clean_rows=count, seed=seed, data=cell.data, victim=cell.victim
+            repairs=[part], clean_rows=count, seed=seed, data=attacked.data, victim=attacked.victim
         )
         return bench.notes(key)[part["label"]]
 
@@ -302,7 +277,7 @@ def test_more_clean_rows_than_there_are_is_an_error_that_names_the_number(clean_
 # --- other tasks --------------------------------------------------------------------------------
 
 
-def test_a_defense_for_another_task_is_refused(bench, cell, refused):
+def test_a_defense_for_another_task_is_refused(bench, attacked, refused):
     from bdbench.api import DefenseSpec, DefenseStage
 
     part = bench.part(
@@ -312,6 +287,6 @@ def test_a_defense_for_another_task_is_refused(bench, cell, refused):
         needs=Needs(access=Access.WEIGHTS),
         tasks=frozenset({"image-classification"}),
     )
-    error = refused(bench.treated, repairs=[part], data=cell.data, victim=cell.victim)
+    error = refused(bench.treated, repairs=[part], data=attacked.data, victim=attacked.victim)
 
     assert error["what"] == "the defense does not work for this task"

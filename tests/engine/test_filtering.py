@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 
 from bdbench.api import (
@@ -15,40 +13,9 @@ from bdbench.api import (
     Filtering,
 )
 
-MODEL = "model.safetensors"
-
-
-def tensors(folder):
-    return safetensors.torch.load_file(Path(folder) / MODEL)
-
 
 def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
-
-
-@pytest.fixture
-def cell(bench, splits):
-    """The keys of a small attacked cell, and a way to run a defense on it."""
-
-    class Cell:
-        data = bench.data(splits())
-        poison = bench.poison(
-            {
-                "kind": "attack",
-                "label": "patch",
-                "component": "toy-patch",
-                "config": {"coordinate": 1},
-            },
-            data,
-        )
-        victim = bench.victim(data, poison=poison)
-
-        def filter(self, found, **needs):
-            part = bench.defense(found, "filter", **needs)
-            given = {"data": self.data, "poison": self.poison, "victim": self.victim}
-            return bench.treated(filters=[part], **given)
-
-    return Cell()
 
 
 def filtering(decide):
@@ -59,34 +26,34 @@ def filtering(decide):
     return Filter
 
 
-def test_a_filter_that_keeps_everything_gives_the_victim_again(bench, cell):
+def test_a_filter_that_keeps_everything_gives_the_victim_again(bench, attacked):
     keep_all = filtering(lambda train, view: Filtering([True] * len(train), [0.0] * len(train)))
 
-    key = cell.filter(keep_all)
+    key = attacked.filter(keep_all)
 
-    assert same(tensors(bench.folder(cell.victim)), tensors(bench.folder(key)))
+    assert same(bench.weights(attacked.victim), bench.weights(key))
 
 
-def test_a_filter_that_finds_the_poison_gives_the_victim_of_the_rest(bench, cell, splits):
+def test_a_filter_that_finds_the_poison_gives_the_victim_of_the_rest(bench, attacked, splits):
     def decide(train, view):
         poisoned = [bool(vector[1] == 9) for vector in train.inputs["vector"]]
         return Filtering([not bad for bad in poisoned], [float(bad) for bad in poisoned])
 
-    key = cell.filter(filtering(decide))
+    key = attacked.filter(filtering(decide))
 
     (notes,) = bench.notes(key).values()
     assert notes["kept_rows"] == 36
-    mask = [bool(v[1] == 9) for v in _poisoned_rows(bench, cell).inputs["vector"]]
-    rest = _poisoned_rows(bench, cell).select([row for row, bad in enumerate(mask) if not bad])
+    mask = [bool(v[1] == 9) for v in _poisoned_rows(bench, attacked).inputs["vector"]]
+    rest = _poisoned_rows(bench, attacked).select([row for row, bad in enumerate(mask) if not bad])
     clean = splits()
     twin = bench.victim(bench.data(replace(clean, train=rest)))
-    assert same(tensors(bench.folder(twin)), tensors(bench.folder(key)))
+    assert same(bench.weights(twin), bench.weights(key))
 
 
-def _poisoned_rows(bench, cell):
+def _poisoned_rows(bench, attacked):
     from bdbench.engine.rows import read_examples
 
-    return read_examples(bench.folder(cell.poison) / "train.parquet")
+    return read_examples(bench.folder(attacked.poison) / "train.parquet")
 
 
 def test_the_order_of_training_rows_does_not_tell_where_they_stood(bench, splits):
@@ -108,14 +75,14 @@ def test_the_order_of_training_rows_does_not_tell_where_they_stood(bench, splits
     assert shown[0] != [vector.tolist() for vector in splits().train.inputs["vector"]]
 
 
-def test_a_filter_may_rewrite_rows(bench, cell):
+def test_a_filter_may_rewrite_rows(bench, attacked):
     def rewrite(train, view):
         zeros = [np.zeros_like(vector) for vector in train.inputs["vector"]]
         return Filtering([True] * 40, [0.0] * 40, {}, train.with_input("vector", zeros))
 
-    key = cell.filter(filtering(rewrite))
+    key = attacked.filter(filtering(rewrite))
 
-    assert not same(tensors(bench.folder(cell.victim)), tensors(bench.folder(key)))
+    assert not same(bench.weights(attacked.victim), bench.weights(key))
 
 
 SHORT = {
@@ -130,11 +97,13 @@ SHORT = {
 
 
 @pytest.mark.parametrize("decide", SHORT.values(), ids=SHORT)
-def test_a_filter_must_decide_on_every_row_in_order(cell, refused, decide):
-    assert refused(cell.filter, filtering(decide))["what"] == "a filter must decide on every row"
+def test_a_filter_must_decide_on_every_row_in_order(attacked, refused, decide):
+    assert (
+        refused(attacked.filter, filtering(decide))["what"] == "a filter must decide on every row"
+    )
 
 
-def test_a_filter_that_keeps_nothing_leaves_nothing_to_train_on(cell, refused):
+def test_a_filter_that_keeps_nothing_leaves_nothing_to_train_on(attacked, refused):
     nothing = filtering(lambda train, view: Filtering([False] * 40, [0.0] * 40))
 
-    assert refused(cell.filter, nothing)["what"] == "there are no rows to train on"
+    assert refused(attacked.filter, nothing)["what"] == "there are no rows to train on"
