@@ -83,13 +83,8 @@ def _tree_digest(files: list[tuple[str, Path]]) -> str:
     return digest.hexdigest()
 
 
-def content_digest(path: Path, *, where: str, start: Path | None = None) -> str:
+def content_digest(path: Path, *, where: str) -> str:
     """The digest of what a file, or every file below a folder, holds.
-
-    Args:
-        path: The file or folder.
-        where: The setting that names it, for the message.
-        start: Where relative paths start, for the message.
 
     Raises:
         InputError: There is no such file, or it cannot be read.
@@ -109,7 +104,8 @@ def content_digest(path: Path, *, where: str, start: Path | None = None) -> str:
             where=f"{where}: {path}",
             found=error.strerror or str(error),
             expected="a readable file or folder",
-            next="correct the path" + (f"; relative ones start in {start}" if start else ""),
+            next="correct the path; relative ones start at the suite's folder, those of a preset "
+            "at the current one",
         ) from None
 
 

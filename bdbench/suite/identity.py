@@ -66,13 +66,7 @@ def digest_json(value: Any) -> str:
 
 
 def component_identity(
-    full_name: str,
-    revision: int,
-    code: str,
-    config: ComponentConfig,
-    *,
-    where: str,
-    start: Path | None = None,
+    full_name: str, revision: int, code: str, config: ComponentConfig, *, where: str
 ) -> str:
     """The identity of a configured component.
 
@@ -82,25 +76,22 @@ def component_identity(
         code: Digest of its distribution's code.
         config: Its settings, defaults filled in.
         where: For the message if a file that the settings name cannot be read.
-        start: Where relative paths of the settings started, for that message.
     """
     return digest_json(
         {
             "component": full_name,
             "revision": revision,
             "code": code,
-            "config": config_identity(config, where=where, start=start),
+            "config": config_identity(config, where=where),
         }
     )
 
 
-def config_identity(
-    config: ComponentConfig, *, where: str, start: Path | None = None
-) -> dict[str, Any]:
+def config_identity(config: ComponentConfig, *, where: str) -> dict[str, Any]:
     """A configuration as data, with the digest of its content in place of every path."""
 
     def digest(path: Path, place: str) -> Any:
-        return {"sha256": content_digest(path, where=f"{where}.{place}", start=start)}
+        return {"sha256": content_digest(path, where=f"{where}.{place}")}
 
     return with_paths(config, digest)
 

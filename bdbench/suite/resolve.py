@@ -230,12 +230,7 @@ def _part(host: Host, kind: str, entry: Entry, document: Document) -> Part:
     config = _with_absolute_paths(config, document.folder, settings)
     code = code_digest(component)
     identity = component_identity(
-        component.full_name,
-        component.spec.revision,
-        code,
-        config,
-        where=settings,
-        start=document.folder,
+        component.full_name, component.spec.revision, code, config, where=settings
     )
     return Part(
         label=entry.label,

@@ -111,7 +111,10 @@ def test_a_path_that_leads_nowhere_is_told_where_relative_ones_start(
         with pytest.raises(InputError) as caught:
             resolve(load_suite(str(name), toy_host, gone), toy_host)
         assert caught.value.where.endswith(f"files.train: {start / 'gone.csv'}")
-        assert caught.value.next == f"correct the path; relative ones start in {start}"
+        assert caught.value.next == (
+            "correct the path; relative ones start at the suite's folder, those of a preset at "
+            "the current one"
+        )
 
 
 HEAD = "name: s\ndatasets: [toy-blobs]\nmodels: [toy-linear]\n"
