@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -13,6 +14,8 @@ __all__ = ["hub_access", "require_revision"]
 Kind = Literal["data set", "model"]
 
 _BRANCHES = frozenset({"main", "master", "head"})
+# Stand in no commit and no tag: mostly of a placeholder that was copied, as `<commit>`.
+_IN_NO_REVISION = re.compile(r"[\s<>~^:?*\[\\]")
 _LOCAL = {"data set": "`files` and its paths", "model": "`folder: {path: ...}`"}
 
 
@@ -20,15 +23,17 @@ def require_revision(data: Any, *, kind: Kind) -> Any:
     """The raw settings as they are, if they name a revision that stays what it is.
 
     Raises:
-        InputError: There is none, or it is a branch.
+        InputError: There is none, or it is a branch or cannot be a revision.
     """
     if not isinstance(data, dict):
         return data
     revision = data.get("revision")
+    text = str(revision or "")
     if (
-        revision
-        and str(revision).lower() not in _BRANCHES
-        and not str(revision).startswith("refs/")
+        text
+        and text.lower() not in _BRANCHES
+        and not text.startswith("refs/")
+        and not _IN_NO_REVISION.search(text)
     ):
         return data
     name = data.get("name", "<name>")

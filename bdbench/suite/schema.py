@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,9 +32,6 @@ __all__ = [
 CONTROL = "control"
 OTHER = "other"
 BASELINES = {"none", "bdbench/none"}
-HUB = {"hub", "bdbench/hub"}
-NO_REVISION = re.compile(r"[\s<>~^:?*\[\\]")
-"""What stands in no commit and no tag: mostly a placeholder that was copied, as `<commit>`."""
 
 
 class _Part(BaseModel):
@@ -372,26 +368,10 @@ def _named(text: str, label: str | None, config: Mapping[str, Any], where: str) 
                 next=f"look up the commit on the hub's page and write `- hf:{name}@<commit>`",
             )
         config = {"name": name, "revision": revision, **config}
-        _refuse_placeholder(config, where)
         return Entry(label or name.rpartition("/")[2], "bdbench/hub", config, where)
     if text.startswith((".", "/", "~")):
         path = text.rstrip("/")
         return Entry(
             label or path.rpartition("/")[2], "bdbench/folder", {"path": path, **config}, where
         )
-    if text in HUB:
-        _refuse_placeholder(config, where)
     return Entry(label or text.rpartition("/")[2], text, config, where)
-
-
-def _refuse_placeholder(config: Mapping[str, Any], where: str) -> None:
-    """Refuses a revision that is none, which else only a run would find out, from the hub."""
-    name, revision = config.get("name", "org/name"), config.get("revision")
-    if isinstance(revision, str) and NO_REVISION.search(revision):
-        raise InputError(
-            "this is not a revision",
-            where=where,
-            found=repr(revision),
-            expected="a commit (40 hex digits) or a tag",
-            next=f"look up the commit on the hub's page and write `hf:{name}@` with it",
-        )

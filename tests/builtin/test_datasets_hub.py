@@ -134,7 +134,10 @@ def test_an_unreachable_hub_is_an_input_error(monkeypatch, tmp_path, error):
     assert str(error) in raised.value.found
 
 
-@pytest.mark.parametrize("revision", [None, "", "main", "refs/convert/parquet"])
+NO_REVISIONS = [None, "", "main", "refs/convert/parquet", "<commit>", "v 1", "a<b", "x>"]
+
+
+@pytest.mark.parametrize("revision", NO_REVISIONS)
 def test_a_revision_must_be_fixed(revision):
     settings = {"name": "owner/reviews"} | ({} if revision is None else {"revision": revision})
     with pytest.raises(InputError, match="add the line `revision: <40 hex digits>`"):

@@ -162,8 +162,9 @@ def test_what_goes_wrong_with_the_hub_is_an_input_error(monkeypatch, error, mess
 def test_a_revision_must_be_fixed():
     with pytest.raises(InputError, match=r"huggingface\.co/owner/encoder/commits/main"):
         HubModelConfig.model_validate_json(json.dumps({"name": "owner/encoder"}))
-    config = {"name": "owner/encoder", "revision": "v1.0"}
-    assert HubModelConfig.model_validate_json(json.dumps(config)).revision == "v1.0"
+    for tag in ("0123abc", "v1.0", "release/2024-01_b+c"):
+        config = {"name": "owner/encoder", "revision": tag}
+        assert HubModelConfig.model_validate_json(json.dumps(config)).revision == tag
 
 
 # --- what listing costs ---

@@ -283,23 +283,6 @@ def test_a_hub_name_without_a_revision_is_told_the_line_to_write(refused, text):
     assert "`- hf:org/bert@<commit>`" in error.next
 
 
-@pytest.mark.parametrize("revision", ["<commit>", "v 1", "a<b", "x>"])
-@pytest.mark.parametrize("item", ["'hf:org/bert@{}'", "hub: {{name: org/bert, revision: '{}'}}"])
-def test_what_can_be_no_revision_is_refused_before_the_hub_is_asked(refused, item, revision):
-    error = refused(FULL.replace("[m]", f"[{item.format(revision)}]"))
-
-    assert (error.where, error.found) == ("suite.yaml:3: models.0", repr(revision))
-    assert error.expected == "a commit (40 hex digits) or a tag"
-    assert "`hf:org/bert@`" in error.next
-
-
-@pytest.mark.parametrize("revision", ["0123abc", "v1.0", "release/2024-01_b+c"])
-def test_commits_and_tags_are_revisions(parse, revision):
-    (entry,) = parse(FULL.replace("[m]", f"['hf:org/bert@{revision}']")).models
-
-    assert entry.config["revision"] == revision
-
-
 @pytest.mark.parametrize(
     ("text", "label"), [("./models/mine", "mine"), ("/a/b/", "b"), ("~/m", "m"), ("../up", "up")]
 )
