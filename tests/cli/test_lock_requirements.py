@@ -39,13 +39,6 @@ def test_the_requirements_of_what_is_installed(bdbench, toy, tmp_path):
     assert f"Next: `uv pip install --requirement {file}`" in written.err
 
 
-def test_what_a_defense_rests_on_is_among_them(bdbench):
-    pytest.importorskip("bdbench_defense_onion")
-    lines = requirements_in(bdbench("export-lock", "sms-core", "--requirements").out)
-
-    assert f"wordfreq=={metadata.version('wordfreq')}" in lines
-
-
 def test_a_refused_lock_names_the_command_that_leads_to_what_it_names(bdbench, toy, other_lock):
     refused = bdbench("run", toy, "--locked", other_lock)
     (command,) = re.findall(r"Next: `bdbench ([^`]*)` writes down what to install", refused.err)

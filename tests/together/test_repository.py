@@ -3,6 +3,7 @@
 import configparser
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ ON_COPIES = re.compile(
     r"bdbench run ((?:sst2|agnews)-(?:core|variants|matched|merging|collusion|paraphrase))\b"
 )
 """Presets whose figures here are of data that may not be shipped."""
+
+
+def test_what_a_defense_rests_on_is_among_the_requirements_of_a_lock(run_cli):
+    done = run_cli("export-lock", "sms-core", "--requirements")
+
+    assert done.code == 0
+    assert f"wordfreq=={metadata.version('wordfreq')}" in done.out.splitlines()
 
 
 def test_commands_for_figures_of_data_that_may_not_be_shipped_name_the_data():
