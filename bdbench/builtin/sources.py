@@ -40,11 +40,11 @@ def require_revision(data: Any, *, kind: Kind) -> Any:
     folder = "datasets/" if kind == "data set" else ""
     raise InputError(
         "a source on the Hugging Face Hub needs a fixed revision",
-        where=f"hub: {name}",
+        where=name,
         found=f"revision: {revision}" if revision else "no revision",
         expected="a commit or a tag, since what a branch holds can change",
         next="add the line `revision: <40 hex digits>`, with a commit that is listed at"
-        f" https://huggingface.co/{folder}{name}/commits/main",
+        f" https://huggingface.co/{folder}{name}/commits/main, or write it behind `hf:{name}@`",
     )
 
 

@@ -65,6 +65,10 @@ def validate(model: type[M], values: Mapping[str, Any], *, where: str, hint: str
         return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise _explain(model, error.errors(), where=where, hint=hint) from None
+    except InputError as error:
+        # A validator knows what it is about, but not where that stands.
+        error.where = ": ".join(filter(None, [where, error.where]))
+        raise
 
 
 def _explain(model: type[BaseModel], errors: list[Any], *, where: str, hint: str) -> InputError:

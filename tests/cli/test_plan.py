@@ -168,6 +168,26 @@ def test_the_home_on_the_command_line_wins(bdbench, toy, home, tmp_path):
     assert done.code == 4
 
 
+HUB = ["'hf:org/bert@{}'", "hub: {{name: org/bert, revision: '{}'}}"]
+
+
+@pytest.mark.parametrize("revision", ["<commit>", "v 1", "a<b", "x>"])
+@pytest.mark.parametrize("item", HUB, ids=["short", "whole"])
+def test_what_can_be_no_revision_is_refused_with_its_place(bdbench, tmp_path, item, revision):
+    suite = tmp_path / "mine.yaml"
+    entry = item.format(revision)
+    rest = "attacks: [none]\ndefenses: [none]\n"
+    suite.write_text(f"name: s\ndatasets: [toy-blobs]\nmodels: [{entry}]\n{rest}", "utf-8")
+
+    done = bdbench("run", suite, "--plan")
+
+    assert done.code == 4
+    assert "mine.yaml:3: models.0." in done.err
+    assert "hub: org/bert: a source on the Hugging Face Hub needs a fixed revision" in done.err
+    assert f"Found revision: {revision}. Expected a commit or a tag" in done.err
+    assert "or write it behind `hf:org/bert@`" in done.err
+
+
 def test_an_unknown_preset_is_suggested(bdbench):
     done = bdbench("run", "quikstart", "--plan")
 

@@ -6,7 +6,7 @@ import enum
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bdbench.api import ComponentConfig, InputError
 from bdbench.host.configure import configure, validate
@@ -179,3 +179,22 @@ class Config(ComponentConfig):
     with pytest.raises(InputError) as caught:
         configure(host, component, {"rh": 0.5}, where="here")
     assert caught.value.next == "write 'rho'"
+
+
+class Refusing(ComponentConfig):
+    about: str = Field(default="", description="What the refusal is about.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse(cls, data):
+        raise InputError("no", where=data["about"], next="do not")
+
+
+@pytest.mark.parametrize(
+    ("where", "about", "told"),
+    [("s.yaml:3", "hub: x", "s.yaml:3: hub: x"), ("s.yaml:3", "", "s.yaml:3"), ("", "a", "a")],
+)
+def test_what_a_validator_refuses_is_told_with_its_place(where, about, told):
+    with pytest.raises(InputError) as caught:
+        validate(Refusing, {"about": about}, where=where, hint="x")
+    assert (caught.value.where, caught.value.next) == (told, "do not")
