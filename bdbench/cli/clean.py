@@ -12,8 +12,8 @@ import click
 
 from bdbench.api import BdbenchError
 from bdbench.cli.exits import Exit
-from bdbench.cli.finished import suite_of
 from bdbench.cli.options import as_json, common, echo_json, home_option, make_host, say
+from bdbench.cli.replan import suite_of
 from bdbench.home import resolve_home
 from bdbench.host.catalog import Host
 from bdbench.results.runs import FinishedRun, finished_runs, read_records

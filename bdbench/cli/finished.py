@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,9 @@ from bdbench.home import Home
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
 from bdbench.results.render.cells import SCHEMA
-from bdbench.results.runs import RUN_FILE, latest_run, read_comparison
-from bdbench.suite.reader import Document
-from bdbench.suite.resolve import ResolvedSuite, resolve
-from bdbench.suite.schema import parse_suite
+from bdbench.results.runs import latest_run, read_comparison
 
-__all__ = ["find_comparison", "make_reporter", "suite_of"]
+__all__ = ["find_comparison", "make_reporter"]
 
 
 def find_comparison(home: Home, name: str | None) -> tuple[Path, dict[str, Any]]:
@@ -38,16 +34,6 @@ def find_comparison(home: Home, name: str | None) -> tuple[Path, dict[str, Any]]
             "not computed again",
         )
     return folder, comparison
-
-
-def suite_of(folder: Path, host: Host) -> ResolvedSuite:
-    """The suite that a run was of, from its own record, under the plugins as they are now.
-
-    Raises:
-        BdbenchError: A plugin or a file that it names is not here, or no longer takes its settings.
-    """
-    document = json.loads((folder / RUN_FILE).read_text("utf-8"))["document"]
-    return resolve(parse_suite(Document(f"{folder.name}/{RUN_FILE}", folder, document)), host)
 
 
 def make_reporter(host: Host, name: str, settings: Mapping[str, Any], *, where: str) -> Reporter:

@@ -11,8 +11,8 @@ import click
 
 from bdbench.api import InputError
 from bdbench.cli.exits import Exit
-from bdbench.cli.finished import suite_of
 from bdbench.cli.options import as_json, common, echo_json, home_option, say
+from bdbench.cli.replan import suite_of
 from bdbench.home import Home, resolve_home
 from bdbench.host.catalog import Host
 from bdbench.host.configure import configure
