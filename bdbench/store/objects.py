@@ -201,8 +201,7 @@ class Store:
         """
         from filelock import FileLock, Timeout  # noqa: PLC0415 -- only writers need it
 
-        # Gone already, or somebody is at work on it.
-        with self._writing(), contextlib.suppress(Timeout, FileNotFoundError):
+        with self._writing(), contextlib.suppress(Timeout):
             lock = self.root / "locks" / f"{key}.lock"
             with FileLock(lock, timeout=0), scratch(self.temporary, f"{key[:16]}-") as folder:
                 self.path(key).rename(folder / FILES)
