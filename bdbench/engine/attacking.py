@@ -52,15 +52,17 @@ def make_triggered(stage: Stage) -> StageResult:
 
 def _cut_off(stage: Stage, start: Checkpoint, rows: Examples) -> dict[str, int]:
     """Of how many poisoned rows the victim reads no trigger: what they teach is a wrong label."""
-    if "poison" not in stage.inputs or not isinstance(stage.model, CutsRows):
+    model = stage.model
+    if "poison" not in stage.inputs or not isinstance(model, CutsRows):
         return {}
     mask = pq.read_table(stage.input("poison") / "mask.parquet").column("poisoned").to_pylist()
     clean = stage.rows("data", "train")
     # Rows that the attack added come after the clean ones; without a trigger they are none.
     poisoned = [row for row in range(len(clean)) if mask[row]]
-    items = stage.model.encode(rows.select(poisoned), start)
-    cut = count_cut_off(stage.model, start, clean.select(poisoned), items)
-    return {"triggers_cut_off": cut} if cut else {}
+    items = zip(poisoned, model.encode(rows.select(poisoned), start), strict=True)
+    cut = {row: item for row, item in items if model.is_cut(item)}
+    count = count_cut_off(model, start, clean.select(list(cut)), list(cut.values()))
+    return {"triggers_cut_off": count} if count else {}
 
 
 def _kept(stage: Stage, tampering: Tampering, **notes: Any) -> StageResult:

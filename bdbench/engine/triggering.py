@@ -13,7 +13,6 @@ from bdbench.api import Checkpoint, Examples, InputError, Model
 from bdbench.engine.attacker import Attacker, broken_claim
 from bdbench.engine.context import Stage
 from bdbench.engine.rows import read_examples, write_examples
-from bdbench.toolkit.cutting import CutsRows
 
 __all__ = ["count_cut_off", "read_variants", "same_row", "show_triggers"]
 
@@ -63,21 +62,18 @@ def read_variants(folder: Path) -> dict[str, Examples]:
 
 
 def count_cut_off(
-    model: Model, checkpoint: Checkpoint, before: Examples, items: Sequence[Any]
+    model: Model, checkpoint: Checkpoint, before: Examples, cut: Sequence[Any]
 ) -> int:
-    """How many rows a model reads as if nothing had been done to them.
+    """Of rows that a model cuts, how many it reads as if nothing had been done to them.
 
     Args:
-        model: The family; 0 where it cannot tell what it cuts.
+        model: The family.
         checkpoint: One of its models.
         before: The rows without their triggers.
-        items: The same rows with them, as the family encodes them.
+        cut: The same rows with them, as the family encodes them.
     """
-    if not isinstance(model, CutsRows):
-        return 0
-    cut = [row for row, item in enumerate(items) if model.is_cut(item)]
-    bare = model.encode(before.select(cut), checkpoint)
-    return sum(items[row] == item for row, item in zip(cut, bare, strict=True))
+    bare = model.encode(before, checkpoint)
+    return sum(one == other for one, other in zip(bare, cut, strict=True))
 
 
 def _write_variants(

@@ -23,10 +23,6 @@ from bdbench.api import (
 MODEL = "model.safetensors"
 
 
-def tensors(folder):
-    return safetensors.torch.load_file(Path(folder) / MODEL)
-
-
 def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
@@ -37,7 +33,9 @@ class Copy(Defense):
     def repair(self, victim, view):
         folder = view.workspace / "model"
         folder.mkdir()
-        safetensors.torch.save_file(self.change(tensors(victim.folder)), folder / MODEL)
+        safetensors.torch.save_file(
+            self.change(safetensors.torch.load_file(victim.folder / MODEL)), folder / MODEL
+        )
         return Repair(Checkpoint(folder), self.notes(victim, view))
 
     def change(self, weights):
@@ -131,16 +129,16 @@ def test_a_repair_is_kept_with_its_notes(bench, attacked):
 
     key = attacked.repair(Halve)
 
-    before, after = tensors(bench.folder(attacked.victim)), tensors(bench.folder(key))
+    before, after = bench.weights(attacked.victim), bench.weights(key)
     assert same({name: tensor / 2 for name, tensor in before.items()}, after)
     assert list(bench.notes(key).values()) == [{"halved": True}]
 
 
 def test_a_victim_is_as_it_was_after_a_repair(bench, attacked):
-    before = tensors(bench.folder(attacked.victim))
+    before = bench.weights(attacked.victim)
     attacked.repair(Copy)
 
-    assert same(before, tensors(bench.folder(attacked.victim)))
+    assert same(before, bench.weights(attacked.victim))
 
 
 def test_a_model_with_folders_in_it_can_be_repaired_further(bench, attacked):
@@ -172,7 +170,7 @@ def test_repairs_act_one_after_the_other(bench, attacked):
     parts = [bench.defense(found, "repair") for found in (AddOne, Double)]
     key = bench.treated(repairs=parts, data=attacked.data, victim=attacked.victim)
 
-    before, after = tensors(bench.folder(attacked.victim)), tensors(bench.folder(key))
+    before, after = bench.weights(attacked.victim), bench.weights(key)
     assert same({name: (tensor + 1) * 2 for name, tensor in before.items()}, after)
 
 
