@@ -88,17 +88,17 @@ def test_the_tested_pins_cover_every_requirement():
             assert name.startswith("bdbench") or name in pinned, (project.name, name)
 
 
-ON_COPIES = re.compile(
-    r"bdbench run ((?:sst2|agnews)-(?:core|variants|matched|merging|collusion|paraphrase))\b"
-)
-"""Presets whose figures here are of data that may not be shipped."""
-
-
 def test_what_a_defense_rests_on_is_among_the_requirements_of_a_lock(run_cli):
     done = run_cli("export-lock", "sms-core", "--requirements")
 
     assert done.code == 0
     assert f"wordfreq=={metadata.version('wordfreq')}" in done.out.splitlines()
+
+
+ON_COPIES = re.compile(
+    r"bdbench run ((?:sst2|agnews)-(?:core|variants|matched|merging|collusion|paraphrase))\b"
+)
+"""Presets whose figures here are of data that may not be shipped."""
 
 
 def test_commands_for_figures_of_data_that_may_not_be_shipped_name_the_data():
